@@ -1,0 +1,123 @@
+"""What the gallery is made of and what a search answers: frozen records, no behaviour.
+
+Words are the field's (ISO/IEC 2382-37, 19795-1): an *identity* is enrolled by *templates*, a *probe* is searched,
+a *candidate* is a returned identity with its *rank* and *score*. Similarities are cosines: higher is nearer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+import numpy as np
+import numpy.typing as npt
+
+IdentityId = NewType("IdentityId", str)
+TemplateId = NewType("TemplateId", str)
+ContractId = NewType("ContractId", str)
+"""Names what made a vector: model pack, hashes of its files, version of the preprocessing."""
+
+Modality = NewType("Modality", str)
+"""The name of a kind of evidence. A list, not a pair: a third one is a new name with a row of policy."""
+
+IMAGE = Modality("image")
+TEXT = Modality("text")
+
+Mask = frozenset[Modality]
+"""The modalities that a probe and an identity have in common: what their score is made of."""
+
+Vector = npt.NDArray[np.float32]
+"""(D,) float32; unit L2 norm wherever it stands in a `Feature`."""
+
+
+class Outcome(StrEnum):
+    """What a decision says."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    AMBIGUOUS = "ambiguous"
+    """Two identities over the threshold, closer to one another than the margin."""
+    CONFLICT = "conflict"
+    """The modalities speak clearly against one another; they are reported, never averaged."""
+    INSUFFICIENT = "insufficient"
+    """Nothing usable was left of the probe, or nobody is enrolled to compare it with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One sample of one modality as a point of its embedding space."""
+
+    vector: Vector
+    """(D,) float32 of unit L2 norm, not yet centred: the policy's mean is applied inside the gallery."""
+    contract_id: ContractId
+    quality: float | None = None
+    """Norm of the embedding before normalisation where the extractor knows it; higher is better evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One enrolled sample of an identity, in at least one modality. Identities have one or more."""
+
+    identity_id: IdentityId
+    template_id: TemplateId
+    features: Mapping[Modality, Feature]
+    enrolled_at_ms: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One identity that a search returned."""
+
+    rank: int
+    """1 is the best."""
+    identity_id: IdentityId
+    template_id: TemplateId
+    """The sample of that identity nearest to the probe."""
+    score: float
+    """Calibrated log-likelihood ratio: comparable over every mask."""
+    probability: float
+    """P(this identity is the probe's | score, gallery size), in [0, 1]."""
+    similarity: Mapping[Modality, float]
+    """Cosine per modality of the mask, against the identity's robust-mean template, in [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """The candidates of one probe, with the one consistent state of the gallery that they were found in."""
+
+    candidates: tuple[Candidate, ...]
+    """By score, best first; ties by identity id."""
+    version: int
+    """The gallery's version at the moment of the search."""
+    identities: int
+    templates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """The score a candidate must reach, and what it was derived from."""
+
+    score: float
+    target_fpir: float
+    """Share of non-mated searches that may return somebody, as the operator set it."""
+    gallery_size: int
+    policy_id: str
+    basis: str = "policy"
+    """`gallery`: leave-one-out on the enrolled identities; `policy`: the calibration set's constant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An open-set decision about one probe."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    """Stable codes, most important first; a match has none or only warnings."""
+    identity_id: IdentityId | None
+    """Set for a match only."""
+    candidates: tuple[Candidate, ...]
+    margin: float | None
+    """Score of rank 1 minus score of rank 2; None with fewer than two candidates."""
+    threshold: Threshold | None
+    """None where nothing could be compared."""

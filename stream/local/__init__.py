@@ -1,0 +1,1 @@
+"""A real single-node Apache Kafka on this machine, for demo and tests."""

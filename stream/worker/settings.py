@@ -1,0 +1,79 @@
+"""Every setting of the service, read from the environment (`SIGHTLINE_…`): the one home of configuration."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index.records import Modality
+from stream.worker.topics import TopicNames
+
+
+class Settings(BaseSettings):
+    """Settings of the worker and of every command; each is `SIGHTLINE_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGHTLINE_", extra="ignore", frozen=True)
+
+    bootstrap: str = "127.0.0.1:9092"
+    """Kafka bootstrap servers, `host:port[,host:port…]`."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+
+    app_id: str = "sightline"
+    """Kafka consumer group, and the stem of every other name the service takes on the broker."""
+    topic_prefix: str = "sightline"
+    topic_version: str = "v1"
+    partitions: int = Field(default=8, ge=1, le=1024)
+    """Partitions of every co-partitioned topic: the most workers that can share the work."""
+    replication_factor: int = Field(default=1, ge=1)
+    modalities: tuple[Modality, ...] = (Modality("image"), Modality("text"))
+    """Each has an input topic, an extractor and a row of policy."""
+    instance_id: str | None = Field(default_factory=socket.gethostname)
+    """Static group membership: a restart under the same id is assigned in 2 s instead of 20. Unique per worker."""
+
+    window_ms: int = Field(default=2_000, ge=1)
+    """Events of a subject within this span of event time belong together."""
+    grace_ms: int = Field(default=1_000, ge=0)
+    """How far out of order events may arrive."""
+    max_skew_ms: int = Field(default=60_000, ge=0)
+    """How far ahead of the broker's clock an event time may be."""
+
+    pack: str = "faceplugin"
+    """Model pack of the image extractor: see `sightline models list`."""
+    backend: Literal["onnxruntime", "opencv"] = "onnxruntime"
+    policy: Path | None = None
+    """A policy file; None takes the one shipped with the pack."""
+    target_fpir: float = Field(default=0.01, gt=0, lt=1)
+    """At most this share of strangers is to be returned as somebody known."""
+    candidates: int = Field(default=5, ge=1, le=100)
+    """Length K of the candidate list in a decision."""
+
+    max_image_bytes: int = Field(default=4 << 20, ge=1024)
+    max_image_pixels: int = Field(default=40_000_000, ge=4096)
+    max_text_chars: int = Field(default=4_096, ge=16)
+    max_in_flight: int = Field(default=512, ge=1)
+    """Events between arrival and feature; intake waits beyond it."""
+    max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    extract_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+
+    session_timeout_s: float = Field(default=20.0, ge=3)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8900, ge=0, le=65535)
+    """/metrics, /healthz and /readyz; 0 takes a free port."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = False
+
+    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("sightline")))
+    """Jars and model packs, shared by all runs of this user."""
+
+    @property
+    def topics(self) -> TopicNames:
+        """The names of this installation's topics."""
+        return TopicNames.of(prefix=self.topic_prefix, version=self.topic_version, modalities=self.modalities)
