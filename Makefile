@@ -1,0 +1,50 @@
+# Sightline: `make demo` runs the main job, `make test` proves it. Needs Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+LOCK   := requirements/dev.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench format lock clean
+
+help: ## Show what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create the virtual environment from the hashed lock
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sightline needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run the main job: broker, worker, people, events, decisions (ARGS="--people 50")
+	@$(BIN)/sightline demo $(ARGS)
+
+test: setup ## Run every test, on a real Kafka that the run starts by itself (ARGS="-k join")
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --format=total | awk '{print "branch coverage: " $$1 " %"}'
+
+check: setup ## Lint, format, types: what CI runs before the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
+	@for b in kernel search pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
+
+format: setup ## Format and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Write requirements/dev.lock anew from pyproject.toml
+	$(PYTHON) -m venv $(VENV)/.uv && $(VENV)/.uv/bin/pip install --quiet uv
+	$(VENV)/.uv/bin/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-header --quiet --output-file $(LOCK)
+
+clean: ## Remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
