@@ -29,7 +29,7 @@ class Gallery(Protocol):
         ...
 
     def search(self, probe: Mapping[Modality, Feature], k: int) -> SearchResult:
-        """The `k` identities of highest fused score. Identities that share no modality with the probe are none.
+        """The `k` identities of highest fused score, among those that share a modality with the probe.
 
         Raises:
             ContractError: A probe feature was made under another contract.
