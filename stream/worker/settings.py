@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.records import Modality
-from stream.worker.topics import TopicNames
+from stream.worker.topics import TopicNames, TopicSpec
 
 
 class Settings(BaseSettings):
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     modalities: tuple[Modality, ...] = (Modality("image"), Modality("text"))
     """Each has an input topic, an extractor and a row of policy."""
     instance_id: str | None = Field(default_factory=socket.gethostname)
-    """Static group membership: a restart under the same id is assigned in 2 s instead of 20. Unique per worker."""
+    """Static group membership: a restart under the same id is assigned in 2 s, not 20. Unique per worker."""
 
     window_ms: int = Field(default=2_000, ge=1)
     """Events of a subject within this span of event time belong together."""
@@ -77,3 +77,8 @@ class Settings(BaseSettings):
     def topics(self) -> TopicNames:
         """The names of this installation's topics."""
         return TopicNames.of(prefix=self.topic_prefix, version=self.topic_version, modalities=self.modalities)
+
+    @property
+    def topic_specs(self) -> tuple[TopicSpec, ...]:
+        """Every topic of this installation as it has to be."""
+        return self.topics.specs(partitions=self.partitions, max_payload_bytes=self.max_image_bytes)

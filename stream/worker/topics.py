@@ -1,4 +1,4 @@
-"""The names and shapes of every topic: the one home that `init`, the preflight and the documentation share."""
+"""The names and shapes of every topic: the one home that `init`, the preflight and the docs share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +7,19 @@ from index.records import IMAGE, TEXT, Modality
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+
+KAFKA_RECORD_BYTES = 1_048_588
+"""Kafka's own default of `max.message.bytes`: 1 MiB and the head of a batch."""
+
+ENVELOPE_BYTES = 256 << 10
+"""Room for what surrounds a payload: key, headers, the JSON of a request."""
+
+ERASURE_MS = HOUR_MS
+"""How long an erased template may stay in the log of a compacted topic before compaction takes it up."""
+
+TOMBSTONE_MS = 7 * DAY_MS
+"""How long a tombstone stays: a reader away for longer may miss it and has to read the topic from its
+start."""
 
 
 class Cleanup(StrEnum):
@@ -27,6 +40,37 @@ class TopicSpec:
     """None for a compacted topic."""
     append_time: bool
     """LogAppendTime: the broker's clock stands on the record, which no producer can forge."""
+    max_record_bytes: int = KAFKA_RECORD_BYTES
+    """`max.message.bytes`."""
+
+    @property
+    def timestamp_type(self) -> str:
+        """Kafka's `message.timestamp.type`."""
+        return "LogAppendTime" if self.append_time else "CreateTime"
+
+    def configs(self) -> dict[str, str]:
+        """The configuration of the topic as Kafka takes it.
+
+        Compaction leaves the segment that is being written alone and, by default, waits until half of the log
+        is
+        stale: an erased template could stay for weeks. Here segments are closed and compacted within
+        `ERASURE_MS`.
+        """
+        configs = {
+            "cleanup.policy": self.cleanup.value,
+            "message.timestamp.type": self.timestamp_type,
+            "max.message.bytes": str(self.max_record_bytes),
+        }
+        if self.retention_ms is not None:
+            configs["retention.ms"] = str(self.retention_ms)
+        if self.cleanup is Cleanup.COMPACT:
+            configs |= {
+                "segment.ms": str(ERASURE_MS),
+                "max.compaction.lag.ms": str(ERASURE_MS),
+                "min.cleanable.dirty.ratio": "0.1",
+                "delete.retention.ms": str(TOMBSTONE_MS),
+            }
+        return configs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,37 +115,43 @@ class TopicNames:
         """
         return {t: m for m, t in self.inputs.items()}[topic]
 
-    def specs(self, *, partitions: int) -> tuple[TopicSpec, ...]:
+    def specs(self, *, partitions: int, max_payload_bytes: int = 4 << 20) -> tuple[TopicSpec, ...]:
         """What `init` creates and the preflight demands.
 
-        Inputs, matches and dead letters are co-partitioned: a decision and a dead letter go to the partition number
-        of their inputs, so that a worker that takes a partition over finds what was already said about it. The
-        gallery has one partition: its offset is then the gallery's version, one total order for every worker.
+        Inputs, matches and dead letters are co-partitioned: a decision and a dead letter go to the partition
+        number of their inputs, so that a worker that takes a partition over finds what was already said about
+        it. The gallery has one partition: its offset is then the gallery's version, one total order for every
+        worker.
+
+        Args:
+            partitions: Of every co-partitioned topic.
+            max_payload_bytes: The largest payload the service accepts. An enrolment carries it in base64, one
+            third
+                longer; a dead letter is what was sent, with the headers that say why it was set aside.
         """
-        spec = TopicSpec
-        delete, compact = Cleanup.DELETE, Cleanup.COMPACT
-        n = partitions
-        inputs = tuple(
-            spec(name=t, partitions=n, cleanup=delete, retention_ms=24 * HOUR_MS, append_time=True)
-            for t in self.inputs.values()
-        )
+        intake_bytes = max_payload_bytes * 4 // 3 + ENVELOPE_BYTES
+
+        def stream(name: str, retention_ms: int, max_record_bytes: int = KAFKA_RECORD_BYTES) -> TopicSpec:
+            return TopicSpec(
+                name=name,
+                partitions=partitions,
+                cleanup=Cleanup.DELETE,
+                retention_ms=retention_ms,
+                append_time=True,
+                max_record_bytes=max_record_bytes,
+            )
+
         return (
-            *inputs,
-            spec(name=self.enrolments, partitions=n, cleanup=delete, retention_ms=DAY_MS, append_time=True),
-            spec(name=self.gallery, partitions=1, cleanup=compact, retention_ms=None, append_time=False),
-            spec(
-                name=self.enrolment_results,
-                partitions=n,
-                cleanup=delete,
-                retention_ms=7 * DAY_MS,
-                append_time=True,
+            *(stream(topic, DAY_MS, intake_bytes) for topic in self.inputs.values()),
+            stream(self.enrolments, DAY_MS, intake_bytes),
+            TopicSpec(
+                name=self.gallery,
+                partitions=1,
+                cleanup=Cleanup.COMPACT,
+                retention_ms=None,
+                append_time=False,
             ),
-            spec(name=self.matches, partitions=n, cleanup=delete, retention_ms=7 * DAY_MS, append_time=True),
-            spec(
-                name=self.dead_letters,
-                partitions=n,
-                cleanup=delete,
-                retention_ms=3 * DAY_MS,
-                append_time=True,
-            ),
+            stream(self.enrolment_results, 7 * DAY_MS),
+            stream(self.matches, 7 * DAY_MS),
+            stream(self.dead_letters, 3 * DAY_MS, intake_bytes + ENVELOPE_BYTES),
         )
