@@ -158,6 +158,7 @@ class LocalKafka:
         """
         if self.is_running:
             return self
+        self.stop()  # what is left of a broker that ended by itself
         java = self._java or find_java()
         jars = ensure_jars(self._cache_dir, pinned_jars(), progress=self._progress)
         tmp = self._data_dir / "tmp"
@@ -230,6 +231,7 @@ class LocalKafka:
             try:
                 self._start_once(command, port, controller_port)
             except BrokerUnavailableError:
+                self.kill()
                 snatched = not is_free(controller_port) or not is_free(port)
                 if attempt + 1 == START_ATTEMPTS or not snatched or not (is_open or is_free(port)):
                     raise
@@ -255,6 +257,7 @@ class LocalKafka:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                bufsize=0,
                 start_new_session=True,  # Ctrl-C in the terminal is for us to handle, in our order
             )
         assert self._leash.stdout is not None  # noqa: S101 (for mypy: PIPE was asked for above)
@@ -298,7 +301,6 @@ class LocalKafka:
                     return
                 found = str(cluster)
             if time.monotonic() > deadline:
-                self.kill()
                 raise BrokerUnavailableError(
                     f"Kafka (port {port}) was not ready within {self._deadline_s:g} s; it answered {found}. "
                     f"Its last words, from {self._data_dir / 'broker.log'}:\n{self.log_tail()}\n"
@@ -320,14 +322,12 @@ class LocalKafka:
         for next_order, patience_s in ((order, grace_s), (leash.END, GRACE_S)):
             with contextlib.suppress(BrokenPipeError):
                 self._leash.stdin.write(next_order)
-                self._leash.stdin.flush()
             try:
                 self._leash.wait(patience_s)
                 break
             except subprocess.TimeoutExpired:
                 continue
-        with contextlib.suppress(BrokenPipeError):
-            self._leash.stdin.close()
+        self._leash.stdin.close()
         self._leash.wait(GRACE_S)
         self._leash, self._pid = None, None
 
