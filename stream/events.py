@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
-from index.records import Feature, Modality, Verdict
+from index.records import Feature, IdentityId, Modality, Template, TemplateId, Verdict
 from stream.reasons import Reason, Stage
 
 SubjectId = NewType("SubjectId", str)
@@ -203,3 +203,21 @@ class EnrolmentResult:
     accepted: bool
     reasons: tuple[str, ...]
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A template that appeared in the gallery topic."""
+
+    template: Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A template that the gallery topic erased."""
+
+    identity_id: IdentityId
+    template_id: TemplateId
+
+
+GalleryChange = Enrolled | Withdrawn
