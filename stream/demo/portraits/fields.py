@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from stream.features.cv import cv2
 
 Field = npt.NDArray[np.floating[Any]]
 """(S, S): one number a pixel."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, Rgb, bump, knots, paint, smoothstep, texture
@@ -10,6 +9,7 @@ from stream.demo.portraits.person import HAIR_RGB, FacialHair, Person, Style
 from stream.demo.portraits.shot import Light
 from stream.demo.portraits.skin import face_hair_rgb
 from stream.demo.portraits.view import View
+from stream.features.cv import cv2
 
 OUTLINE_TEXTURE, FLOW_TEXTURE, LOCKS_TEXTURE = 6, 7, 8
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from stream.demo.portraits.fields import Field, bump, knots, smoothstep, texture
 from stream.demo.portraits.person import Person
 from stream.demo.portraits.shot import Expression, Light
 from stream.demo.portraits.view import View, nose_relief
+from stream.features.cv import cv2
 
 BONE_TEXTURE = 0
 GLOSS_POWER = 24

@@ -1,6 +1,5 @@
 """Person and photo put together, from the wall behind to the camera's noise."""
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from stream.demo.portraits.relief import light_face
 from stream.demo.portraits.shot import Camera, Shot, draw_shot, photo_numbers
 from stream.demo.portraits.skin import paint_face_hair, paint_skin
 from stream.demo.portraits.view import View, look_at
+from stream.features.cv import cv2
 
 REFERENCE_SIZE_PX = 250
 """The camera's blur is given for photos of this size."""
