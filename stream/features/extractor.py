@@ -7,7 +7,7 @@ from index.records import ContractId, Feature, Modality
 from stream.reasons import Reason
 
 EMBEDDING_CONTENT_TYPE = "application/vnd.sightline.embedding+json"
-"""A precomputed embedding: `{"contract_id": …, "vector": [D numbers], "quality"?: number}`; any modality takes it."""
+"""A precomputed embedding, taken by every modality: `{"contract_id": …, "vector": [D numbers], "quality"?: …}`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Extractor(Protocol):
 
     @property
     def contract_id(self) -> ContractId:
-        """Names the model pack, its files' hashes and the preprocessing version: what makes vectors comparable."""
+        """Names the model pack, its files' hashes and the preprocessing: what makes vectors comparable."""
         ...
 
     @property

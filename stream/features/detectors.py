@@ -1,0 +1,164 @@
+"""Face detectors and landmarkers: networks with the arithmetic that turns their outputs into faces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stream.features.cv import cv2
+from stream.features.faces import Face
+from stream.features.networks import BgrImage, FloatArray, Network, to_blob
+
+
+class Detector(Protocol):
+    """Finds the faces of an image. Safe to call from several threads."""
+
+    def __call__(self, image: BgrImage) -> list[Face]:
+        """All faces over the detector's own score, in pixels of this image, best score first."""
+        ...
+
+
+class Landmarker(Protocol):
+    """Finds the five points of one face. Safe to call from several threads."""
+
+    def __call__(self, image: BgrImage, face: Face) -> FloatArray | None:
+        """(5, 2) in pixels of this image: eyes, nose, mouth corners; None where the box holds no pixels."""
+        ...
+
+
+def detector_points(image: BgrImage, face: Face) -> FloatArray | None:  # noqa: ARG001 - a Landmarker
+    """The landmarker of a detector that gives the points itself."""
+    return face.points
+
+
+def _suppress(boxes: FloatArray, scores: FloatArray, *, overlap: float) -> list[int]:
+    """Indices of the boxes (left, top, width, height) that stay, best score first."""
+    if not len(boxes):
+        return []
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, overlap)
+    return [int(i) for i in np.asarray(kept).ravel()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlimDetector:
+    """An SSD of 4420 priors over 320 × 240 pixels ("Ultra-Light-Fast", 1 MB): corners as shares of the input.
+
+    The image is fitted in with its proportions kept. Stretched to 4:3 a square loses nothing, but a phone's
+    9:16 loses one identification in a hundred.
+    """
+
+    network: Network
+    """Outputs `scores` (1, 4420, 2) and `boxes` (1, 4420, 4)."""
+    min_score: float = 0.65
+    overlap: float = 0.4
+
+    def __call__(self, image: BgrImage) -> list[Face]:
+        """See `Detector`."""
+        canvas, scale = _fit(image, width_px=320, height_px=240)
+        scores, boxes = self.network(to_blob(canvas, mean=(127.0,) * 3, std=(128.0,) * 3))
+        likely = scores[0, :, 1] > self.min_score
+        confidence = scores[0, likely, 1]
+        corners = boxes[0, likely] * np.array([320, 240, 320, 240], dtype=np.float32) / np.float32(scale)
+        rects = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        return [
+            Face(left=x, top=y, width=w, height=h, score=float(confidence[i]))
+            for i in _suppress(rects, confidence, overlap=self.overlap)
+            for x, y, w, h in [map(float, rects[i])]
+        ]
+
+
+def _fit(image: BgrImage, *, width_px: int, height_px: int) -> tuple[BgrImage, float]:
+    """The image scaled into the top left of a black canvas, and the scale."""
+    height, width = image.shape[:2]
+    scale = min(width_px / width, height_px / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
+    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR  # bilinear would skip pixels
+    canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=method)
+    return canvas, scale
+
+
+YUNET_STRIDES = (8, 16, 32)
+YUNET_OUTPUTS = tuple(f"{what}_{n}" for what in ("cls", "obj", "bbox", "kps") for n in YUNET_STRIDES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YuNetDetector:
+    """YuNet (Wu, Peng and Yu, 2023): anchor-free, three strides, five points a face."""
+
+    network: Network
+    """Outputs `YUNET_OUTPUTS`; takes any input whose sides 32 divides."""
+    min_score: float = 0.6
+    overlap: float = 0.3
+    long_side_px: int = 320
+    """Images larger than this are searched at this size; smaller ones as they are."""
+
+    def __call__(self, image: BgrImage) -> list[Face]:
+        """See `Detector`."""
+        height, width = image.shape[:2]
+        scale = min(1.0, self.long_side_px / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        padded = cv2.copyMakeBorder(
+            small, 0, -size[1] % 32, 0, -size[0] % 32, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+        )
+        # YuNet takes BGR; `to_blob` makes RGB, so the channels are turned here.
+        outputs = self.network(to_blob(padded[:, :, ::-1], mean=(0.0,) * 3, std=(1.0,) * 3))
+        scores, rects, points = self._decode(outputs, columns_px=padded.shape[1])
+        back = np.array([width / size[0], height / size[1]], dtype=np.float32)
+        return [
+            Face(left=x, top=y, width=w, height=h, score=float(scores[i]), points=points[i] * back)
+            for i in _suppress(rects, scores, overlap=self.overlap)
+            for x, y, w, h in [map(float, (rects[i].reshape(2, 2) * back).ravel())]
+        ]
+
+    def _decode(
+        self, outputs: Sequence[FloatArray], *, columns_px: int
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(F,) scores, (F, 4) left, top, width, height and (F, 5, 2) points of the cells over the score."""
+        n = len(YUNET_STRIDES)
+        found = []
+        for level, stride in enumerate(YUNET_STRIDES):
+            cls, obj, bbox, kps = (outputs[kind * n + level][0] for kind in range(4))
+            score = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+            (at,) = np.nonzero(score > self.min_score)
+            cell = np.stack([at % (columns_px // stride), at // (columns_px // stride)], axis=1).astype(
+                np.float32
+            )
+            centre = (cell + bbox[at, :2]) * stride
+            size = np.exp(bbox[at, 2:]) * stride
+            points = (kps[at].reshape(-1, 5, 2) + cell[:, None]) * stride
+            found.append((score[at], np.concatenate([centre - size / 2, size], axis=1), points))
+        scores, rects, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return scores, rects, points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreyLandmarker:
+    """68 points (the iBUG order) from a 64 × 64 grey crop of the detector's box; five are made of them."""
+
+    network: Network
+    """Output `output` (1, 136): x, y as shares of the box."""
+
+    def __call__(self, image: BgrImage, face: Face) -> FloatArray | None:
+        """See `Landmarker`."""
+        height, width = image.shape[:2]
+        left, top = max(0, int(face.left)), max(0, int(face.top))
+        right, bottom = min(width, int(face.left + face.width)), min(height, int(face.top + face.height))
+        if right <= left or bottom <= top:
+            return None
+        grey = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
+        blob = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_LINEAR).astype(np.float32)[None, None] / 256
+        (output,) = self.network(blob)
+        box = np.array([right - left, bottom - top], dtype=np.float32)
+        p = output.reshape(68, 2) * box + np.array([left, top], dtype=np.float32)
+        return np.stack(
+            [
+                p[[37, 38, 40, 41]].mean(axis=0),
+                p[[43, 44, 46, 47]].mean(axis=0),
+                p[30],
+                p[[48, 60]].mean(axis=0),
+                p[[54, 64]].mean(axis=0),
+            ]
+        )

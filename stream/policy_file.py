@@ -1,0 +1,205 @@
+"""The policy as a file: versioned JSON to read and edit, bound to the contracts it was fitted for."""
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from index.errors import PolicyError
+from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
+from index.records import ContractId, Mask, Modality
+from stream.features.errors import PolicyFileError
+
+SCHEMA_VERSION = 1
+_MASK_JOINT = "+"
+_MAX_FILE_BYTES = 4 << 20
+_NUMBER_LIST = re.compile(r"\[\s*((?:-?[\d.eE+-]+,\s*)*-?[\d.eE+-]+)\s*\]")
+
+
+class _Form(BaseModel):
+    """Unknown fields are errors: a misspelt constant must not be passed over in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Affine(_Form):
+    scale: FiniteFloat
+    bias: FiniteFloat
+
+
+class _Modality(_Form):
+    modality: str
+    contract_id: str
+    llr: _Affine
+    quality_floor: FiniteFloat | None
+    weight: FiniteFloat
+    clip: FiniteFloat
+    mean: list[FiniteFloat] | None
+
+
+class _Mask(_Form):
+    scale: FiniteFloat
+    bias: FiniteFloat
+    may_match: bool
+    fallback_threshold: FiniteFloat
+
+
+class _Probability(_Form):
+    a: FiniteFloat
+    b: FiniteFloat
+    c: FiniteFloat
+
+
+class _PolicyForm(_Form):
+    """The file."""
+
+    schema_version: Literal[1]
+    policy_id: str
+    fitted_on: str
+    """What the constants were measured on, and what they are not good for."""
+    modalities: Annotated[list[_Modality], Field(min_length=1)]
+    """By rank; the first is the primary modality."""
+    masks: dict[str, _Mask]
+    """By the names of their modalities, joined by `+`."""
+    probability: _Probability
+    margin: FiniteFloat
+    conflict_below: FiniteFloat | None
+    target_fpir: FiniteFloat
+
+
+def parse_policy(text: str | bytes) -> Policy:
+    """The policy that a file's contents say.
+
+    Raises:
+        PolicyFileError: It is not JSON of this schema, or the policy contradicts itself.
+    """
+    try:
+        form = _PolicyForm.model_validate_json(text)
+        return _to_policy(form)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise PolicyFileError(
+            f"not a policy of schema version {SCHEMA_VERSION}: {error.error_count()} faults, the first in "
+            f"{where}: {first['msg']}"
+        ) from error
+    except PolicyError as error:
+        raise PolicyFileError(f"the policy contradicts itself: {error}") from error
+
+
+def format_policy(policy: Policy, *, fitted_on: str) -> str:
+    """The file of a policy: `parse_policy` gives the same policy back."""
+    form = _PolicyForm(
+        schema_version=1,
+        policy_id=policy.policy_id,
+        fitted_on=fitted_on,
+        modalities=[_modality_form(row, policy.contracts[row.modality]) for row in policy.rows],
+        masks={
+            _mask_name(mask, policy): _Mask(
+                scale=row.scale,
+                bias=row.bias,
+                may_match=row.may_match,
+                fallback_threshold=row.fallback_threshold,
+            )
+            for mask, row in policy.masks.items()
+        },
+        probability=_Probability(a=policy.probability.a, b=policy.probability.b, c=policy.probability.c),
+        margin=policy.margin,
+        conflict_below=policy.conflict_below,
+        target_fpir=policy.target_fpir,
+    )
+    # A mean has hundreds of numbers: on one line, so that the rest fits on a screen.
+    lines = form.model_dump_json(indent=2)
+    return _NUMBER_LIST.sub(lambda m: "[" + " ".join(m[1].split()) + "]", lines) + "\n"
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a file.
+
+    Raises:
+        PolicyFileError: It cannot be read, or is no policy; the message names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise PolicyFileError(
+            f"cannot read the policy {path}: {error.strerror}; check SIGHTLINE_POLICY"
+        ) from error
+    if len(text) > _MAX_FILE_BYTES:
+        raise PolicyFileError(f"{path} has more than {_MAX_FILE_BYTES} bytes; a policy has some thousands")
+    try:
+        return parse_policy(text)
+    except PolicyFileError as error:
+        raise PolicyFileError(f"{path}: {error}") from error
+
+
+def shipped_policy(pack: str) -> Policy:
+    """The policy that comes with a model pack.
+
+    Raises:
+        PolicyFileError: None comes with it.
+    """
+    folder = resources.files("stream") / "policies"
+    file = folder / f"{pack}.json"
+    if not re.fullmatch(r"[a-z0-9-]+", pack) or not file.is_file():
+        shipped = ", ".join(
+            sorted(f.name.removesuffix(".json") for f in folder.iterdir() if f.name.endswith(".json"))
+        )
+        raise PolicyFileError(
+            f"no policy comes with pack {pack!r}, only with {shipped}; name a file in SIGHTLINE_POLICY"
+        )
+    return parse_policy(file.read_bytes())
+
+
+def _modality_form(row: ModalityRow, contract_id: ContractId) -> _Modality:
+    return _Modality(
+        modality=row.modality,
+        contract_id=contract_id,
+        llr=_Affine(scale=row.llr.scale, bias=row.llr.bias),
+        quality_floor=row.quality_floor,
+        weight=row.weight,
+        clip=row.clip,
+        mean=None if row.mean is None else [float(np.format_float_positional(x)) for x in row.mean],
+    )
+
+
+def _to_policy(form: _PolicyForm) -> Policy:
+    rows = tuple(
+        ModalityRow(
+            modality=Modality(m.modality),
+            llr=Affine(scale=m.llr.scale, bias=m.llr.bias),
+            mean=None if m.mean is None else np.array(m.mean, dtype=np.float32),
+            quality_floor=m.quality_floor,
+            weight=m.weight,
+            clip=m.clip,
+        )
+        for m in form.modalities
+    )
+    contracts: Mapping[Modality, ContractId] = {
+        Modality(m.modality): ContractId(m.contract_id) for m in form.modalities
+    }
+    masks: dict[Mask, MaskRow] = {
+        frozenset(map(Modality, name.split(_MASK_JOINT))): MaskRow(
+            scale=m.scale, bias=m.bias, may_match=m.may_match, fallback_threshold=m.fallback_threshold
+        )
+        for name, m in form.masks.items()
+    }
+    return Policy(
+        policy_id=form.policy_id,
+        rows=rows,
+        masks=masks,
+        probability=ProbabilityRow(a=form.probability.a, b=form.probability.b, c=form.probability.c),
+        margin=form.margin,
+        conflict_below=form.conflict_below,
+        target_fpir=form.target_fpir,
+        contracts=contracts,
+    )
+
+
+def _mask_name(mask: Mask, policy: Policy) -> str:
+    return _MASK_JOINT.join(m for m in policy.modalities if m in mask)
