@@ -1,8 +1,9 @@
 """Similarities per modality -> one calibrated score, for every mask of modalities.
 
-With the primary modality in the mask, f = s + Σ w·clip(t, −c, c) over the others: a supporting modality moves the
-primary's cosine by w·c at most, for look-alikes share their descriptions. Without it, f = Σ t. LLR = scale·f + bias
-of the mask then makes all masks comparable. Each step is monotone in each similarity: exact search rests on that.
+With the primary modality in the mask, f = s + Σ w·clip(t, −c, c) over the others: a supporting modality moves
+the primary's cosine by w·c at most, for look-alikes share their descriptions. Without it, f = Σ t. The mask's
+LLR = scale·f + bias then makes all masks comparable. Each step is monotone in each similarity: exact
+search rests on that.
 """
 
 import math
@@ -50,7 +51,7 @@ def score(policy: Policy, mask: Mask, similarity: Mapping[Modality, Array]) -> A
 
 def bound(policy: Policy, mask: Mask, ceiling: Mapping[Modality, float]) -> float:
     """The largest LLR that any pair of this mask can have whose similarities are at most `ceiling`."""
-    return float(score(policy, mask, {modality: np.float64(ceiling[modality]) for modality in mask}))
+    return float(score(policy, mask, {modality: np.asarray(ceiling[modality]) for modality in mask}))
 
 
 def probability(policy: Policy, llr: float, identities: int) -> float:

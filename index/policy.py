@@ -182,8 +182,8 @@ def _check_mean(row: ModalityRow) -> None:
     norm = math.sqrt(float(np.sum(np.square(row.mean, dtype=np.float64))))
     if not norm <= _LARGEST_MEAN_NORM:  # written so that NaN is refused too
         raise PolicyError(
-            f"The mean of {row.modality} has norm {norm:.6g}, over {_LARGEST_MEAN_NORM}; take the mean of the "
-            "unit embeddings of many different people."
+            f"The mean of {row.modality} has norm {norm:.6g}, over {_LARGEST_MEAN_NORM}; take the mean of "
+            "the unit embeddings of many different people."
         )
 
 

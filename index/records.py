@@ -1,8 +1,8 @@
 """What the gallery is made of and what a search answers: frozen records, no behaviour.
 
 Words are the field's (ISO/IEC 2382-37, 19795-1): an *identity* is enrolled by *templates*, a *probe* is
-searched, a *candidate* is a returned identity with its *rank* and *score*. Similarities are cosines: higher is
-nearer.
+searched, a *candidate* is a returned identity with its *rank* and *score*. Similarities are cosines: higher
+is nearer.
 """
 
 from collections.abc import Mapping

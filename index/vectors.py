@@ -37,11 +37,12 @@ def unit(vectors: npt.ArrayLike) -> Vector:
         raise VectorError(
             f"A vector has norm {norms.min():.3g}, under {_SMALLEST_NORM:g}: it has no direction."
         )
-    return (rows / norms).astype(np.float32)
+    scaled: Vector = (rows / norms).astype(np.float32)
+    return scaled
 
 
 def centre(vectors: npt.ArrayLike, mean: Vector | None) -> Vector:
-    """Computes e = unit(unit(x) − μ): what is left of an embedding when the part common to everybody is taken away.
+    """Computes e = unit(unit(x) − μ): an embedding without the part that everybody shares.
 
     Args:
         vectors: (..., D).
@@ -67,21 +68,22 @@ def robust_mean(samples: Vector, *, slack: float = 0.2) -> Vector:
     Returns:
         (D,) float32 of unit L2 norm.
     """
+    first: Vector = samples[0]
     if len(samples) == 1:
-        return samples[0]
+        return first
     try:
         cosines = similarity(samples, unit(np.sum(samples, axis=0, dtype=np.float64)))
         kept = samples[cosines >= np.median(cosines) - slack]
         return unit(np.sum(kept, axis=0, dtype=np.float64))
     except VectorError:
-        return samples[0]
+        return first
 
 
 def similarity(rows: Vector, probe: Vector) -> npt.NDArray[np.float64]:
     """Cosine of each row and the probe, in [-1, 1]: the same number whatever stands beside it in the batch.
 
     BLAS sums in an order that depends on shape, alignment and processor. This multiplies in float64 and sums
-    each row by numpy's pairwise rule, whose order depends on D alone: every path of search publishes one number.
+    each row by numpy's pairwise rule, whose order depends on D alone: all paths publish one number.
 
     Args:
         rows: (n, D) float32, rows of unit L2 norm.
@@ -91,13 +93,14 @@ def similarity(rows: Vector, probe: Vector) -> npt.NDArray[np.float64]:
         (n,) float64.
     """
     products = np.multiply(rows, probe, dtype=np.float64, order="C")
-    return np.clip(np.add.reduce(products, axis=-1), -1.0, 1.0)
+    cosines: npt.NDArray[np.float64] = np.clip(np.add.reduce(products, axis=-1), -1.0, 1.0)
+    return cosines
 
 
 def similarity_error(dimension: int) -> float:
     """How far a float32 cosine of unit vectors can be from `similarity`, in any order of summation.
 
-    Higham, Accuracy and Stability of Numerical Algorithms (2002), 3.1: |error| <= D·u·Σ|x_i·y_i| with u = 2⁻²⁴,
+    Higham, Accuracy and Stability of Numerical Algorithms (2002), 3.1: |error| <= D·u·Σ|x_i·y_i|, u = 2⁻²⁴,
     and the sum is at most 1 for unit vectors. Doubled, for norms that are themselves rounded.
     """
     return dimension * 2.0**-23
@@ -113,13 +116,10 @@ def check_unit_vector(vector: Vector, dimension: int | None = None) -> None:
     Raises:
         VectorError: Says what was found and what is accepted.
     """
-    if not isinstance(vector, np.ndarray) or vector.dtype != np.float32 or vector.ndim != 1:
-        found = (
-            f"{vector.dtype} of shape {vector.shape}"
-            if isinstance(vector, np.ndarray)
-            else type(vector).__name__
+    if vector.dtype != np.float32 or vector.ndim != 1:
+        raise VectorError(
+            f"A feature's vector is {vector.dtype} of shape {vector.shape}; it must be float32 of shape (D,)."
         )
-        raise VectorError(f"A feature's vector is {found}; it must be float32 of shape (D,).")
     if dimension is not None and vector.size != dimension:
         raise VectorError(
             f"A feature's vector has {vector.size} dimensions, the gallery's have {dimension}; "

@@ -1,0 +1,144 @@
+"""The gallery that runs: FAISS finds, a bound proves that nothing was missed, float64 says the numbers.
+
+The fused top-K is exact by the threshold algorithm (Fagin, Lotem, Naor: Optimal aggregation algorithms for
+middleware, PODS 2001): each modality lists its nearest rows; whoever is in no list is at most as near, in
+every modality, as the last one listed; since the score is monotone, its value there bounds everybody unseen.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from index.base import BaseGallery
+from index.fusion import bound, score
+from index.policy import Policy
+from index.ranking import Scored
+from index.records import Mask, Modality, Vector
+from index.roll import Change, Identity
+from index.slab import Ints, Slab
+from index.vectors import similarity, similarity_error
+
+Doubles = npt.NDArray[np.float64]
+
+_FIRST_DEPTH = 256
+"""Rows listed per modality at first. A scan costs as much for 5 as for 256: a second one should be rare."""
+_GROWTH = 4
+
+
+class FaissGallery(BaseGallery):
+    """Exact search over a slab per modality. A change costs O(D) beside the identity's own samples."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy)
+        self._slabs: dict[Modality, Slab] = {}
+        self._slots: dict[str, int] = {}
+        self._identities: list[Identity | None] = []
+        """By slot."""
+        self._free: list[int] = []
+
+    def _follow(self, change: Change) -> None:
+        if change.after is not None:
+            self._put(change.after)
+        elif change.before is not None:
+            self._drop(change.before)
+
+    def _put(self, identity: Identity) -> None:
+        slot = self._slots.get(identity.identity_id)
+        if slot is None:
+            slot = self._free.pop() if self._free else len(self._identities)
+            if slot == len(self._identities):
+                self._identities.append(None)
+            self._slots[identity.identity_id] = slot
+        self._identities[slot] = identity
+        for modality in self._roll.policy.modalities:
+            mean = identity.means.get(modality)
+            if mean is None:
+                self._vacate(modality, slot)
+            else:
+                self._slabs.setdefault(modality, Slab(mean.size)).put(slot, mean)
+
+    def _drop(self, identity: Identity) -> None:
+        slot = self._slots.pop(identity.identity_id)
+        self._identities[slot] = None
+        self._free.append(slot)
+        for modality in identity.means:
+            self._vacate(modality, slot)
+
+    def _vacate(self, modality: Modality, slot: int) -> None:
+        if modality in self._slabs:
+            self._slabs[modality].drop(slot)
+            if not len(self._slabs[modality]):
+                del self._slabs[modality]
+
+    def _find(self, probe: Mapping[Modality, Vector], k: int) -> Iterator[Scored]:
+        depth = max(_FIRST_DEPTH, k)
+        while True:
+            seen, ceiling = self._list(probe, depth)
+            low, high = self._score_within(probe, seen)
+            kth = _kth_greatest(low, k)
+            if all(bound(self._roll.policy, mask, ceiling) < kth for mask in self._unseen(probe, ceiling)):
+                return self._score_exactly(probe, seen[high >= kth], k)
+            depth *= _GROWTH
+
+    def _list(self, probe: Mapping[Modality, Vector], depth: int) -> tuple[Ints, Mapping[Modality, float]]:
+        """The slots seen, and per modality whose list is not whole the greatest cosine of the others."""
+        seen, ceiling = [], {}
+        for modality, vector in probe.items():
+            slab = self._slabs[modality]
+            slots, cosines = slab.nearest(vector, depth)
+            seen.append(slots)
+            if depth < len(slab):
+                ceiling[modality] = float(cosines[-1]) + similarity_error(slab.dimension)
+        return np.unique(np.concatenate(seen)), ceiling
+
+    def _pair_masks(self, probe: Mapping[Modality, Vector]) -> set[Mask]:
+        """What the probe has in common with anybody enrolled."""
+        return {mask.intersection(probe) for mask in self._roll.masks} - {frozenset()}
+
+    def _unseen(self, probe: Mapping[Modality, Vector], ceiling: Mapping[Modality, float]) -> list[Mask]:
+        """The pair masks that somebody unseen may have: none of their lists is whole."""
+        return [mask for mask in self._pair_masks(probe) if mask <= ceiling.keys()]
+
+    def _by_mask(self, probe: Mapping[Modality, Vector], slots: Ints) -> Iterator[tuple[Mask, Ints]]:
+        """The positions in `slots` of each pair mask."""
+        owned = {modality: self._slabs[modality].has(slots) for modality in probe}
+        for mask in self._pair_masks(probe):
+            positions = np.flatnonzero(np.all([owned[m] == (m in mask) for m in probe], axis=0))
+            if len(positions):
+                yield mask, positions
+
+    def _score_within(self, probe: Mapping[Modality, Vector], slots: Ints) -> tuple[Doubles, Doubles]:
+        """For each slot two scores with the true one between them, from float32 cosines and their error."""
+        low, high = np.empty(len(slots)), np.empty(len(slots))
+        for mask, at in self._by_mask(probe, slots):
+            cosines, error = {}, {}
+            for modality in mask:
+                slab = self._slabs[modality]
+                cosines[modality] = (slab.vectors(slots[at]) @ probe[modality]).astype(np.float64)
+                error[modality] = similarity_error(slab.dimension)
+            low[at] = score(self._roll.policy, mask, {m: cosines[m] - error[m] for m in mask})
+            high[at] = score(self._roll.policy, mask, {m: cosines[m] + error[m] for m in mask})
+        return low, high
+
+    def _score_exactly(self, probe: Mapping[Modality, Vector], slots: Ints, k: int) -> Iterator[Scored]:
+        """The `k` best of the slots and all that tie with the last of them."""
+        scores = np.empty(len(slots))
+        cosines = {modality: np.full(len(slots), np.nan) for modality in probe}
+        for mask, at in self._by_mask(probe, slots):
+            for modality in mask:
+                cosines[modality][at] = similarity(self._slabs[modality].vectors(slots[at]), probe[modality])
+            scores[at] = score(self._roll.policy, mask, {m: cosines[m][at] for m in mask})
+        for best in np.flatnonzero(scores >= _kth_greatest(scores, k)):
+            identity = self._identities[slots[best]]
+            if identity is not None:
+                yield Scored(
+                    identity=identity,
+                    score=float(scores[best]),
+                    similarity={m: float(cosines[m][best]) for m in probe if m in identity.means},
+                )
+
+
+def _kth_greatest(scores: Doubles, k: int) -> float:
+    """The k-th best score, or −∞ where there are fewer."""
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k]) if len(scores) >= k else -np.inf
