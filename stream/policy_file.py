@@ -117,7 +117,7 @@ def format_policy(policy: Policy, *, fitted_on: str) -> str:
     return _NUMBER_LIST.sub(lambda m: "[" + " ".join(m[1].split()) + "]", lines) + "\n"
 
 
-def read_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> Policy:
     """The policy in a file.
 
     Raises:

@@ -7,7 +7,7 @@ from index.records import ContractId, Feature, Modality
 from stream.reasons import Reason
 
 EMBEDDING_CONTENT_TYPE = "application/vnd.sightline.embedding+json"
-"""A precomputed embedding, taken by every modality: `{"contract_id": …, "vector": [D numbers], "quality"?: …}`."""
+"""A precomputed embedding, for any modality: `{"contract_id": …, "vector": [D numbers], "quality"?: …}`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,11 @@ class Extractor(Protocol):
     @property
     def content_types(self) -> frozenset[str]:
         """What it decodes, without parameters, in lower case; always with `EMBEDDING_CONTENT_TYPE`."""
+        ...
+
+    @property
+    def default_content_type(self) -> str:
+        """What a payload is taken for whose sender does not say."""
         ...
 
     def extract(self, content_type: str, data: bytes) -> Feature | Unusable:
