@@ -92,10 +92,12 @@ def _grey(photo: Photo) -> npt.NDArray[np.float32]:
     pixels = cv2.imdecode(np.frombuffer(photo.read(), np.uint8), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         return np.zeros(SIDE_PX**2, np.float32)
-    return cv2.resize(pixels, (SIDE_PX, SIDE_PX)).ravel().astype(np.float32) / 255
+    grey: npt.NDArray[np.float32] = cv2.resize(pixels, (SIDE_PX, SIDE_PX)).ravel().astype(np.float32) / 255
+    return grey
 
 
 def _stack(pixels: Records, texts: Records) -> Records:
     stacked = np.hstack([pixels, texts]).astype(np.float32)
     norms = np.linalg.norm(stacked, axis=1, keepdims=True)
-    return np.divide(stacked, norms, out=np.zeros_like(stacked), where=norms > 0)
+    unit: Records = np.divide(stacked, norms, out=np.zeros_like(stacked), where=norms > 0)
+    return unit

@@ -16,6 +16,7 @@ from stream.demo.people import LabelledPhoto, Photo, Role
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MANIFEST = "manifest.csv"
 CAPTIONS = "captions.csv"
+MAY_BE_EMPTY = frozenset({"caption"})
 
 
 def read_people(path: Path) -> tuple[LabelledPhoto, ...]:
@@ -111,6 +112,6 @@ def _rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
             "name them in its first line"
         )
     for line, row in enumerate(rows, start=2):
-        if any(not row[name] for name in required[:1]) or any(row[name] is None for name in required):
+        if any(row[name] is None or (not row[name] and name not in MAY_BE_EMPTY) for name in required):
             raise PeopleError(f"{path} line {line} lacks {' or '.join(required)}; complete or remove it")
     return rows
