@@ -11,7 +11,14 @@ from stream.features.encoders import FaceEncoder
 from stream.features.errors import FeatureError
 from stream.features.extractor import EMBEDDING_CONTENT_TYPE, Unusable
 from stream.features.faces import by_prominence, has_rival
-from stream.features.guards import CONTENT_TYPES, ImageHeader, ImageLimits, inspect_image, media_type
+from stream.features.guards import (
+    CONTENT_TYPES,
+    UNDECLARED,
+    ImageHeader,
+    ImageLimits,
+    inspect_image,
+    media_type,
+)
 from stream.features.networks import BgrImage
 from stream.reasons import Reason
 
@@ -58,6 +65,11 @@ class ImageExtractor:
     def content_types(self) -> frozenset[str]:
         """See `Extractor`."""
         return CONTENT_TYPES | {EMBEDDING_CONTENT_TYPE}
+
+    @property
+    def default_content_type(self) -> str:
+        """See `Extractor`."""
+        return UNDECLARED
 
     def extract(self, content_type: str, data: bytes) -> Feature | Unusable:
         """See `Extractor`."""

