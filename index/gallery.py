@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from index.records import Feature, IdentityId, Modality, SearchResult, Template, TemplateId
+from index.roll import Contents, Identity
 
 
 class Gallery(Protocol):
@@ -34,6 +35,18 @@ class Gallery(Protocol):
         Raises:
             ContractError: A probe feature was made under another contract.
         """
+        ...
+
+    def identity(self, identity_id: IdentityId) -> Identity:
+        """What is enrolled of one identity.
+
+        Raises:
+            UnknownIdentityError: Nothing is.
+        """
+        ...
+
+    def contents(self) -> Contents:
+        """One consistent state of the whole gallery. O(N), but only references are copied."""
         ...
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from stream.worker.clients import admin_options, reaching_broker
-from stream.worker.errors import TopicMismatchError, WorkerError
+from stream.worker.errors import Mismatch, TopicMismatchError, WorkerError
 from stream.worker.settings import Settings
 from stream.worker.topics import TopicSpec
 
@@ -36,20 +36,6 @@ class ActualTopic:
     cleanup: str
     timestamp_type: str
     max_record_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mismatch:
-    """One thing about one topic that is not as it has to be."""
-
-    topic: str
-    setting: str
-    found: str
-    wanted: str
-    next_step: str
-
-    def __str__(self) -> str:
-        return f"{self.topic}: {self.setting} is {self.found}, wanted {self.wanted}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +141,7 @@ def _mismatches_of(spec: TopicSpec, actual: ActualTopic | None) -> Iterator[Mism
 
 def _refuse(found: Sequence[Mismatch]) -> None:
     if found:
-        next_steps = dict.fromkeys(mismatch.next_step for mismatch in found)
-        lines = ("Topics are not as they have to be:", *(f"- {mismatch}" for mismatch in found))
-        raise TopicMismatchError("\n".join((*lines, "Next step:", *(f"- {step}" for step in next_steps))))
+        raise TopicMismatchError(found)
 
 
 async def _create(client: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication_factor: int) -> None:

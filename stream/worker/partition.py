@@ -1,0 +1,67 @@
+"""The state of one input partition number, from assignment to revocation; none outlives a generation."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from index.records import Feature
+from stream.clock import PartitionClock
+from stream.events import RawRecord, Source
+from stream.features.extractor import Unusable
+from stream.join import JoinPolicy, SubjectJoin
+from stream.worker.ack_frontier import AckFrontier
+from stream.worker.tail_reader import Tail
+
+
+class PartitionState:
+    """Clock, join, ack frontiers and features under way of one partition number, in one generation."""
+
+    def __init__(self, number: int, *, policy: JoinPolicy, max_skew_ms: int, tail: Tail) -> None:
+        self.number = number
+        self.clock = PartitionClock(topics=tuple(tail.first_offset), max_skew_ms=max_skew_ms)
+        self.join = SubjectJoin(policy)
+        self.covered = tail.covered
+        self.next_offset = dict(tail.first_offset)
+        self.features: dict[Source, asyncio.Task[Feature | Unusable]] = {}
+        self.append_ms: dict[Source, int] = {}
+        """When the broker appended each record that is under way."""
+        self.revoked = False
+        self._frontiers = {topic: AckFrontier() for topic in tail.first_offset}
+        self._unacked: dict[str, deque[tuple[int, Any]]] = {topic: deque() for topic in tail.first_offset}
+        self.covered.seed(self.join)
+
+    def opened(self, source: Source, faust_event: Any) -> bool:
+        """Notes a record that was handed over; False if this generation has had it already."""
+        if not self._frontiers[source.topic].opened(source.offset):
+            return False
+        self._unacked[source.topic].append((source.offset, faust_event))
+        return True
+
+    def handed(self, record: RawRecord) -> None:
+        """Notes that a record is settled or in the join: from now on it is no longer on its way there.
+
+        Only now may its topic count as read up to it; a record that waits for the budget is not in the join
+        yet, and silence after it would close its subject without it.
+        """
+        self.next_offset[record.source.topic] = record.source.offset + 1
+        self.append_ms[record.source] = record.timestamp_ms
+
+    def done(self, *sources: Source) -> None:
+        """Notes that these records need nothing more; acknowledges, in offset order, all that may be by now.
+
+        Faust commits past holes, so nothing is acknowledged before everything under it is done.
+        """
+        if self.revoked:
+            return
+        for source in sources:
+            self.append_ms.pop(source, None)
+            frontier = self._frontiers[source.topic]
+            reached = frontier.done(source.offset, generation=frontier.generation)
+            unacked = self._unacked[source.topic]
+            while reached is not None and unacked and unacked[0][0] <= reached:
+                unacked.popleft()[1].ack()
+
+    @property
+    def unacked(self) -> int:
+        """Records handed over and not acknowledged yet."""
+        return sum(map(len, self._unacked.values()))
