@@ -131,6 +131,10 @@ class LocalKafka:
             raise
         return self
 
+    def wait(self) -> int:
+        """Blocks until the broker ends by itself or by somebody else's hand; returns its exit code."""
+        return self._leash.wait() if self._leash else 0
+
     def stop(self, grace_s: float = GRACE_S) -> None:
         """Asks the broker to shut down, ends it when it has not done so within `grace_s`. The data stays."""
         self._order(leash.ASK, grace_s)
