@@ -11,25 +11,31 @@ claims that go with that.
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
-from labelled_samples import DEFAULT_DATA, LabelledSample, image_features, read_manifest, text_features
+from labelled_features import DEFAULT_DATA, LabelledSample, labelled_samples
 from sklearn.linear_model import LogisticRegression
 
+from index.calibration import fit_affine_llr, tail_threshold
 from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
 from index.records import IMAGE, TEXT, Mask
 from index.vectors import centre
+from stream.demo.folders import read_people
+from stream.demo.people import Role
 from stream.features.extractor import Extractor
 from stream.features.registry import ExtractorConfig, build_extractors
 from stream.features.text import fit_weights
 from stream.policy_file import format_policy
 
 Floats = npt.NDArray[np.float64]
-PACKAGE = Path(__file__).parent.parent / "stream"
+Bools = npt.NDArray[np.bool_]
+STREAM = Path(__file__).parent.parent / "stream"
+ENROLLED = frozenset({Role.ENROL})
 
 CLIP = 2.0
 LOOK_ALIKES = 20
@@ -37,154 +43,132 @@ MARGIN_LLR = math.log(3.0)
 """A match must be three times as likely as every other identity over the threshold."""
 FLOOR_SHARE = 0.8
 """The quality floor, as a share of the smallest norm of clean photos: those blurred past use lie there."""
-TAIL = 0.15
 TARGET_FPIR = 0.01
+SIZES = (25, 50, 100, 199)
+"""Of the sub-galleries that the probability is fitted over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Every pair of enrol samples that have both modalities."""
+    """(S, S) matrices over the S samples that have both modalities."""
 
     s: Floats
     """Cosine of the images, centred."""
     t: Floats
-    """Cosine of the texts."""
-    mated: npt.NDArray[np.bool_]
-    look_alike: npt.NDArray[np.bool_]
-    """Non-mated, and among the `LOOK_ALIKES` nearest faces of the first sample."""
+    """Cosine of the texts; once the text row is fitted, its log-likelihood ratio."""
+    mated: Bools
+    """Two samples of one identity; no sample with itself."""
+    non_mated: Bools
+    look_alike: Bools
+    """Non-mated, and among the `LOOK_ALIKES` nearest faces of the row's sample."""
 
 
-def logistic(features: Floats, mated: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-    """(K,) slopes and the bias of a log-likelihood ratio: logistic regression with its prior taken out."""
-    model = LogisticRegression(C=100.0, max_iter=1000).fit(features, mated)
-    prior = math.log(mated.sum() / (~mated).sum())
-    return model.coef_[0], float(model.intercept_[0]) - prior
-
-
-def tail_threshold(best: Floats) -> float:
-    """T(f) = u + β·ln(.15/f) over best non-mated scores, one an identity: an exponential tail over u."""
-    u = float(np.quantile(best, 1 - TAIL))
-    beta = float(np.mean(best[best > u] - u))
-    return u + beta * math.log(TAIL / TARGET_FPIR)
-
-
-def best_non_mated(score: Floats, samples: list[LabelledSample]) -> Floats:
-    """For the first sample of each identity, the highest score against anybody else."""
-    names = np.array([s.identity for s in samples])
-    _, first = np.unique(names, return_index=True)
-    return np.where(names[None, :] == names[first][:, None], -np.inf, score[first]).max(axis=1)
-
-
-def all_pairs(images: Floats, texts: Floats, samples: list[LabelledSample]) -> tuple[Pairs, Floats, Floats]:
-    """The pairs, and the two similarity matrices they were taken from."""
-    s, t = images @ images.T, texts @ texts.T
-    names = np.array([sample.identity for sample in samples])
+def pairs_of(samples: Sequence[LabelledSample], mean: npt.NDArray[np.float32]) -> Pairs:
+    """Every pair of samples."""
+    e = centre(np.stack([x.features[IMAGE].vector for x in samples]), mean).astype(np.float64)
+    x = np.stack([x.features[TEXT].vector for x in samples]).astype(np.float64)
+    s, t = e @ e.T, x @ x.T
+    names = np.array([sample.identity_id for sample in samples])
     same = names[:, None] == names[None, :]
     nearest = np.argsort(-np.where(same, -np.inf, s), axis=1)[:, :LOOK_ALIKES]
     look_alike = np.zeros_like(same)
     np.put_along_axis(look_alike, nearest, values=True, axis=1)
-    apart = ~np.eye(len(names), dtype=bool)
-    return Pairs(s=s[apart], t=t[apart], mated=same[apart], look_alike=look_alike[apart]), s, t
+    mated = same & ~np.eye(len(names), dtype=bool)
+    return Pairs(s=s, t=t, mated=mated, non_mated=~same, look_alike=look_alike)
 
 
-def fit_probability(llr: Floats, samples: list[LabelledSample]) -> ProbabilityRow:
-    """σ(a·score − b·ln N + c) over sub-galleries of 25 to 199, half of them without the probe's identity."""
-    names = np.array([s.identity for s in samples])
+def fit_weight(s: Floats, t: Floats, pairs: Pairs) -> float:
+    """The w of f = s + w·t: ratio of the slopes of a logistic regression against look-alikes."""
+    asked = pairs.mated | pairs.look_alike
+    model = LogisticRegression(C=1e4, max_iter=1000).fit(
+        np.stack([s[asked], t[asked]], axis=1), pairs.mated[asked]
+    )
+    return float(model.coef_[0, 1] / model.coef_[0, 0])
+
+
+def fit_mask(fused: Floats, pairs: Pairs, *, may_match: bool) -> MaskRow:
+    """The affine map of a mask, and a threshold from the best non-mated score of each first sample."""
+    llr = fit_affine_llr(fused[pairs.mated], fused[pairs.non_mated])
+    llr = Affine(scale=round(llr.scale, 4), bias=round(llr.bias, 4))
+    first = ~np.tril(pairs.mated).any(axis=1)
+    best = np.where(pairs.non_mated, llr.scale * fused + llr.bias, -np.inf)[first].max(axis=1)
+    return MaskRow(
+        scale=llr.scale,
+        bias=llr.bias,
+        may_match=may_match,
+        fallback_threshold=round(tail_threshold(best, TARGET_FPIR), 4),
+    )
+
+
+def fit_probability(llr: Floats, names: npt.NDArray[np.str_]) -> ProbabilityRow:
+    """σ(a·score − b·ln N + c) over sub-galleries of N, every second of them without the probe's identity."""
     identities, first = np.unique(names, return_index=True)
     own = dict(zip(identities, first, strict=True))
     second = [int(np.flatnonzero(names == n)[1]) for n in identities if (names == n).sum() > 1]
     rng = np.random.default_rng(20260)
     rows, right = [], []
-    for size in (25, 50, 100, len(identities) - 1):
-        for probe in second * 10:
-            others = rng.choice(first[identities != names[probe]], size, replace=False)
-            gallery = np.append(others[1:], own[names[probe]]) if rng.random() < 0.5 else others
+    for size in SIZES:
+        for turn, probe in enumerate(second * 10):
+            others = rng.choice(first[identities != names[probe]], min(size, len(first) - 1), replace=False)
+            gallery = np.append(others[1:], own[names[probe]]) if turn % 2 else others
             best = gallery[int(np.argmax(llr[probe, gallery]))]
-            rows.append((llr[probe, best], -math.log(size)))
+            rows.append((llr[probe, best], -math.log(len(gallery))))
             right.append(names[best] == names[probe])
-    model = LogisticRegression(C=100.0, max_iter=1000).fit(np.array(rows), np.array(right))
-    a, b = (max(float(x), 1e-3) for x in model.coef_[0])
+    model = LogisticRegression(C=1e4, max_iter=1000).fit(np.array(rows), np.array(right))
+    a, b = map(float, model.coef_[0])
     return ProbabilityRow(a=round(a, 4), b=round(b, 4), c=round(float(model.intercept_[0]), 4))
 
 
-def fit(
-    pack: str, samples: list[LabelledSample], image: Extractor, text: Extractor, cache_dir: Path
-) -> Policy:
+def fit(pack: str, samples: Sequence[LabelledSample], image: Extractor, text: Extractor) -> Policy:
     """The policy of a pack from enrol-role samples."""
-    photos = image_features(samples, image, cache_dir=cache_dir)
-    words = text_features(samples, text)
-    vectors = np.stack([p.vector for p in photos if p is not None])
-    floor = FLOOR_SHARE * min(p.quality for p in photos if p is not None and p.quality is not None)
-    mean = np.round(vectors.mean(axis=0, dtype=np.float64), 6).astype(np.float32)
+    photos = [x.features[IMAGE] for x in samples if IMAGE in x.features]
+    floor = FLOOR_SHARE * min(p.quality for p in photos if p.quality is not None)
+    mean = np.stack([p.vector for p in photos]).mean(axis=0, dtype=np.float64).round(6).astype(np.float32)
 
-    both = [i for i, (p, w) in enumerate(zip(photos, words, strict=True)) if p is not None and w is not None]
-    kept = [samples[i] for i in both]
-    e = centre(np.stack([photos[i].vector for i in both]), mean).astype(np.float64)
-    x = np.stack([words[i].vector for i in both]).astype(np.float64)
-    pairs, s, t = all_pairs(e, x, kept)
-
-    close = pairs.mated | pairs.look_alike
-    (slope,), bias = logistic(pairs.t[close, None], pairs.mated[close])
-    text_llr = Affine(scale=round(slope, 4), bias=round(bias, 4))
-
-    def supported(cosine: Floats) -> Floats:
-        return np.clip(text_llr.scale * cosine + text_llr.bias, -CLIP, CLIP)
-
-    coefficients, _ = logistic(
-        np.stack([pairs.s[close], supported(pairs.t[close])], axis=1), pairs.mated[close]
-    )
-    weight = round(float(coefficients[1] / coefficients[0]), 4)
-
-    fused: dict[Mask, tuple[Floats, Floats]] = {
-        frozenset({IMAGE}): (pairs.s, s),
-        frozenset({TEXT}): (text_llr.scale * pairs.t + text_llr.bias, text_llr.scale * t + text_llr.bias),
-        frozenset({IMAGE, TEXT}): (pairs.s + weight * supported(pairs.t), s + weight * supported(t)),
+    both = [x for x in samples if IMAGE in x.features and TEXT in x.features]
+    pairs = pairs_of(both, mean)
+    text_llr = fit_affine_llr(pairs.t[pairs.mated], pairs.t[pairs.look_alike])
+    text_llr = Affine(scale=round(text_llr.scale, 4), bias=round(text_llr.bias, 4))
+    t = text_llr.scale * pairs.t + text_llr.bias
+    clipped = np.clip(t, -CLIP, CLIP)
+    weight = round(fit_weight(pairs.s, clipped, pairs), 4)
+    masks: dict[Mask, MaskRow] = {
+        frozenset({IMAGE}): fit_mask(pairs.s, pairs, may_match=True),
+        frozenset({TEXT}): fit_mask(t, pairs, may_match=False),
+        frozenset({IMAGE, TEXT}): fit_mask(pairs.s + weight * clipped, pairs, may_match=True),
     }
-    masks, llr_of = {}, {}
-    for mask, (of_pairs, matrix) in fused.items():
-        (scale,), offset = logistic(of_pairs[:, None], pairs.mated)
-        llr_of[mask] = scale * matrix + offset
-        masks[mask] = MaskRow(
-            scale=round(float(scale), 4),
-            bias=round(offset, 4),
-            may_match=mask != frozenset({TEXT}),
-            fallback_threshold=round(tail_threshold(best_non_mated(llr_of[mask], kept)), 4),
-        )
-    image_row = masks[frozenset({IMAGE})]
-    mated_t = text_llr.scale * pairs.t[pairs.mated] + text_llr.bias
-    print(f"{pack}: w {weight}, t of mated pairs {np.quantile(mated_t, [0, 0.01, 0.05, 0.5]).round(2)}")
-    for mask, row in masks.items():
-        print(f"  {sorted(mask)}: {row}")
+    alone = masks[frozenset({IMAGE})]
     return Policy(
         policy_id=f"{pack}-first-1",
         rows=(
             ModalityRow(
                 modality=IMAGE,
-                llr=Affine(scale=image_row.scale, bias=image_row.bias),
+                llr=Affine(scale=alone.scale, bias=alone.bias),
                 mean=mean,
                 quality_floor=round(floor, 2),
             ),
             ModalityRow(modality=TEXT, llr=text_llr, weight=weight, clip=CLIP),
         ),
         masks=masks,
-        probability=fit_probability(llr_of[frozenset({IMAGE})], kept),
+        probability=fit_probability(
+            alone.scale * pairs.s + alone.bias, np.array([x.identity_id for x in both])
+        ),
         margin=round(MARGIN_LLR, 4),
-        conflict_below=round(float(mated_t.min()) - 0.05, 2),
+        # Under everything that two descriptions of one person said here.
+        conflict_below=round(float(t[pairs.mated].min()) - 0.05, 2),
         target_fpir=TARGET_FPIR,
         contracts={IMAGE: image.contract_id, TEXT: text.contract_id},
     )
 
 
-def write_text_weights(samples: list[LabelledSample]) -> None:
+def write_text_weights(data: Path) -> None:
     """Counts the idf numbers on the captions and writes them into the package."""
-    captions = [s.caption for s in samples if s.caption]
-    weights = fit_weights(
-        captions, fitted_on=f"{len(captions)} captions of photographed people (LFW cut, enrol role)"
-    )
-    numbers = [round(float(x), 4) for x in weights.idf]
-    text = json.dumps({"fitted_on": weights.fitted_on, "idf": numbers})
-    (PACKAGE / "features" / "text_weights.json").write_text(text + "\n", encoding="utf-8")
-    print(f"text weights {weights.contract_id}")
+    captions = [p.photo.caption for p in read_people(data) if p.role in ENROLLED and p.photo.caption]
+    weights = fit_weights(captions, fitted_on=f"{len(captions)} captions of faces (LFW cut, enrol role)")
+    document = {"fitted_on": weights.fitted_on, "idf": [round(float(x), 4) for x in weights.idf]}
+    path = STREAM / "features" / "text_weights.json"
+    path.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    print(f"wrote {path}: {weights.contract_id}")
 
 
 def main() -> None:
@@ -197,19 +181,19 @@ def main() -> None:
     parser.add_argument("--text-weights", action="store_true")
     args = parser.parse_args()
     cache_dir = Path(platformdirs.user_cache_dir("sightline"))
-    samples = [s for s in read_manifest(args.data) if s.role == "enrol"]
     if args.text_weights:
-        write_text_weights(samples)
+        write_text_weights(args.data)
     for pack in args.pack:
         extractors = build_extractors([IMAGE, TEXT], ExtractorConfig(cache_dir=cache_dir, pack=pack))
-        policy = fit(pack, samples, extractors[IMAGE], extractors[TEXT], cache_dir)
-        people = len({s.identity for s in samples})
+        samples = labelled_samples(args.data, extractors, cache_dir=cache_dir, roles=ENROLLED)
+        policy = fit(pack, samples, extractors[IMAGE], extractors[TEXT])
+        people = len({x.identity_id for x in samples})
         about = (
             f"{len(samples)} photos of {people} identities (LFW cut, enrol role; captions predicted from the "
             "photos, so what text is worth is optimistic). Few pairs: calibrate on your own data before you "
             "rely on it."
         )
-        path = PACKAGE / "policies" / f"{pack}.json"
+        path = STREAM / "policies" / f"{pack}.json"
         path.write_text(format_policy(policy, fitted_on=about), encoding="utf-8")
         print(f"wrote {path}")
 
