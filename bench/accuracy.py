@@ -1,9 +1,9 @@
 """Open-set identification on labelled people: rank-1, and FNIR at a target FPIR, for each mask of modalities.
 
 Enrols the enrol rows of a manifest into the gallery that runs, and searches its probes (mated) and strangers
-(non-mated). Two kinds of threshold: *strangers*, the score that a share f of these very strangers reach, which
-compares encoders; and *product*, what the service derives from its own gallery by leave-one-out, which is
-what an operator gets. Intervals are 95 %, by drawing identities with replacement.
+(non-mated). Two kinds of threshold: *strangers*, the score that a share f of these very strangers reach,
+which compares encoders; and *product*, what the service derives from its own gallery by leave-one-out, which
+is what an operator gets. Intervals are 95 %, by drawing identities with replacement.
 
     python bench/accuracy.py --pack faceplugin [--json]
 """
@@ -47,7 +47,7 @@ ROLES = frozenset({Role.ENROL, Role.PROBE, Role.STRANGER})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One probe with one mask, and the best that the gallery found. A probe without a feature finds nobody."""
+    """One probe with one mask, and the best that the gallery found; without a feature that is nobody."""
 
     sample: LabelledSample
     mated: bool
@@ -92,7 +92,7 @@ def searches(samples: Sequence[LabelledSample], gallery: FaissGallery, mask: Mas
 def fnir_at(
     fpir: float, scores: Floats, weights: Floats, mated: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]
 ) -> float:
-    """1 − P(rank 1 right and score over the threshold that a share `fpir` of the weighted strangers reach)."""
+    """1 − P(rank 1 right, and its score over what a share `fpir` of the weighted strangers reach)."""
     order = np.argsort(-scores[~mated], kind="stable")
     reached = np.cumsum(weights[~mated][order])
     allowed = int(np.searchsorted(reached, fpir * reached[-1], side="right"))

@@ -1,7 +1,7 @@
 """CPU time of one photo, stage by stage, on each backend, measured in turns in one run.
 
-Photos come from a folder with a manifest. Each backend makes the vector of each photo in turn, so that whatever
-else the machine does strikes both alike; CPU time of the process is counted, not wall time.
+Photos come from a folder with a manifest. Each backend makes the vector of each photo in turn, so that
+whatever else the machine does strikes both alike; CPU time of the process is counted, not wall time.
 
     python bench/kernel.py --pack faceplugin [--json]
 """

@@ -1,23 +1,19 @@
 """`sightline models`: which model packs there are, fetching them, and checking them."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from stream.cli.console import Exit, err, fail, out, print_json
 from stream.features.errors import ModelError
 from stream.features.models import PACKS, Pack, UrlSource, pack_folder, pack_named, verify
 from stream.local.model_pull import pull as pull_pack
 from stream.worker.settings import Settings
 
 app = typer.Typer(name="models", help="Model packs: list, pull, verify.", no_args_is_help=True)
-
-FAULT = 1
-"""Exit code: a pack is not as registered, or cannot be fetched. 2 is typer's own, for wrong arguments."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Packs; the configured one when none is named.")]
@@ -29,17 +25,16 @@ def list_packs(as_json: AsJson = False) -> None:
     cache_dir = Settings().cache_dir
     rows = [_row(pack, cache_dir) for pack in PACKS.values()]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     table = Table("pack", "D", "MB", "here", "from", "licence")
     for row in rows:
         megabytes = f"{row['size_bytes'] / 1e6:.1f}"
         here = "yes" if row["complete"] else "no"
         table.add_row(row["name"], str(row["dimension"]), megabytes, here, row["source"], row["licence"])
-    console = Console()
-    console.print(table)
+    out.print(table)
     for row in rows:
-        console.print(f"{row['name']}: {row['provenance']}", soft_wrap=True)
+        out.print(f"{row['name']}: {row['provenance']}")
 
 
 @app.command()
@@ -58,7 +53,7 @@ def pull(
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=Console(stderr=True),
+        console=err,
         disable=as_json,
     ) as bars:
         tasks: dict[str, TaskID] = {}
@@ -72,7 +67,7 @@ def pull(
             for pack in packs:
                 pull_pack(pack, settings.cache_dir, from_folder=from_folder, progress=tell)
         except ModelError as error:
-            _fail(str(error), as_json=as_json)
+            fail(error)
     _report(packs, settings.cache_dir, as_json=as_json)
 
 
@@ -83,7 +78,7 @@ def verify_packs(names: Names = None, as_json: AsJson = False) -> None:
     packs = _packs(names, settings)
     _report(packs, settings.cache_dir, as_json=as_json)
     if any(verify(pack, pack_folder(pack, settings.cache_dir)) for pack in packs):
-        raise typer.Exit(FAULT)
+        raise typer.Exit(Exit.FAILURE)
 
 
 def _packs(names: list[str] | None, settings: Settings) -> list[Pack]:
@@ -114,24 +109,15 @@ def _row(pack: Pack, cache_dir: Path) -> dict[str, Any]:
 def _report(packs: list[Pack], cache_dir: Path, *, as_json: bool) -> None:
     faults = {pack.name: verify(pack, pack_folder(pack, cache_dir)) for pack in packs}
     if as_json:
-        rows = [
-            {**_row(pack, cache_dir), "faults": [str(fault) for fault in faults[pack.name]]} for pack in packs
-        ]
-        print(json.dumps(rows, indent=2))
+        print_json(
+            [
+                {**_row(pack, cache_dir), "faults": [str(fault) for fault in faults[pack.name]]}
+                for pack in packs
+            ]
+        )
         return
-    console = Console()
     for pack in packs:
         if not faults[pack.name]:
-            console.print(
-                f"{pack.name}: {len(pack.files)} files as registered in {pack_folder(pack, cache_dir)}"
-            )
+            out.print(f"{pack.name}: {len(pack.files)} files as registered in {pack_folder(pack, cache_dir)}")
         for fault in faults[pack.name]:
-            console.print(f"{pack.name}: {fault}. Run `sightline models pull {pack.name}`.", soft_wrap=True)
-
-
-def _fail(message: str, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"error": message}))
-    else:
-        Console(stderr=True).print(f"[red]error:[/red] {message}", soft_wrap=True)
-    raise typer.Exit(FAULT)
+            out.print(f"{pack.name}: {fault}; run `sightline models pull {pack.name}`")
