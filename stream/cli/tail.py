@@ -1,0 +1,88 @@
+"""`sightline tail`: decisions as they are made."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from index.records import Outcome
+from stream.cli.console import err, out
+from stream.cli.kafka_clients import reader
+from stream.cli.options import Bootstrap, settings_with
+from stream.cli.running import run
+from stream.decision_record import decode_decision
+from stream.decision_view import DecisionRecord
+from stream.envelope import rfc3339
+from stream.events import RawRecord, Rejected
+from stream.worker.settings import Settings
+
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print each decision as one line of JSON, as it stands on the topic.")
+]
+FromBeginning = Annotated[
+    bool, typer.Option("--from-beginning", help="Begin with the oldest decision, not with the next one.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many decisions.")]
+
+COLOURS = {
+    Outcome.MATCH: "green",
+    Outcome.NO_MATCH: "yellow",
+    Outcome.AMBIGUOUS: "magenta",
+    Outcome.CONFLICT: "red",
+    Outcome.INSUFFICIENT: "dim",
+}
+
+
+def tail(
+    bootstrap: Bootstrap = None,
+    from_beginning: FromBeginning = False,
+    limit: Limit = None,
+    as_json: JsonLines = False,
+) -> None:
+    """Show decisions as they are made, until Ctrl-C."""
+    run(
+        _tail(settings_with(bootstrap=bootstrap), from_beginning=from_beginning, limit=limit, as_json=as_json)
+    )
+
+
+async def _tail(settings: Settings, *, from_beginning: bool, limit: int | None, as_json: bool) -> None:
+    shown = 0
+    async for record in _decisions(settings, from_beginning=from_beginning):
+        decision = decode_decision(record)
+        if isinstance(decision, Rejected):
+            err.print(f"skipped {record.source}: {escape(decision.detail)}")
+            continue
+        if as_json:
+            # Read and written again: one line, whatever the writer's layout, and no bytes of ours left out.
+            typer.echo(json.dumps(json.loads(record.value or b""), ensure_ascii=False))
+        else:
+            out.print(line_of(decision, record.timestamp_ms))
+        shown += 1
+        if shown == limit:
+            return
+
+
+async def _decisions(settings: Settings, *, from_beginning: bool) -> AsyncIterator[RawRecord]:
+    async with reader(settings, settings.topics.matches, from_beginning=from_beginning) as topic:
+        while True:
+            for record in await topic.read():
+                yield record
+
+
+def line_of(decision: DecisionRecord, append_ms: int) -> str:
+    """One decision in one line of rich markup."""
+    colour = COLOURS[decision.outcome]
+    best = decision.candidates[0] if decision.candidates else None
+    nearest = (
+        f"{escape(best.identity_id)} score {best.score:.2f} p {best.probability:.3f}" if best else "nobody"
+    )
+    if decision.identity_id is None and best:
+        nearest = f"nearest {nearest}"
+    missing = ", ".join(f"no {part.modality}: {part.reason}" for part in decision.modalities.missing)
+    return (
+        f"[dim]{rfc3339(append_ms)}[/] {escape(decision.subject_id):<24} [{colour}]{decision.outcome:<12}[/] "
+        f"{nearest} [dim]({'+'.join(decision.modalities.used) or 'nothing'}"
+        f"{'; ' + missing if missing else ''})[/]"
+    )
