@@ -26,7 +26,7 @@ class _Wire(BaseModel):
 class _VectorPart(_Wire):
     data: str
     contract_id: str
-    quality: float | None = None
+    quality: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class _TemplatePart(_Wire):

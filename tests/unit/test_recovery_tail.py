@@ -1,0 +1,114 @@
+"""What the output tail says about inputs that come again."""
+
+import pytest
+
+from stream.dead_letter_record import encode_dead_letter
+from stream.decision_record import decision_value
+from stream.events import (
+    ClosedBy,
+    ClosedWindow,
+    Duplicate,
+    Event,
+    Late,
+    RawRecord,
+    Source,
+    SubjectId,
+    Window,
+)
+from stream.join import SeenKey, SubjectJoin
+from stream.reasons import Reason, Stage
+from stream.recovery import Covered, DecidedWindow, TailFold, read_back_to_ms
+from tests.stream_factories import decision, end, image, join_policy, raw, text
+
+WINDOW = Window(start_ms=10, end_ms=110)
+
+
+def decided(*events: Event, markers: tuple[Event, ...] = (), unusable: tuple[Event, ...] = ()) -> RawRecord:
+    """A record of the matches topic."""
+    closed = ClosedWindow(
+        subject_id=SubjectId("s"), window=WINDOW, closed_by=ClosedBy.COMPLETE, events=events, markers=markers
+    )
+    made = decision(closed, unusable=frozenset(e.source for e in unusable))
+    return raw(decision_value(made), topic="matches")
+
+
+def dead(event: Event, stage: Stage, reason: Reason = Reason.LATE) -> RawRecord:
+    """A record of the dead-letter topic."""
+    original = raw(topic=event.source.topic, partition=event.source.partition, offset=event.source.offset)
+    sent = encode_dead_letter(original, reason=reason, stage=stage, error="")
+    return raw(sent.value, key=sent.key, headers=sent.headers, topic="dead-letters")
+
+
+def fold(*records: RawRecord) -> Covered:
+    made = TailFold(matches_topic="matches")
+    for record in records:
+        made.add(record)
+    return made.covered()
+
+
+def test_every_input_of_a_delivered_decision_is_skipped() -> None:
+    """Used, unusable and marker alike: their one answer is out."""
+    events, marker = (image(10), text(40)), end(60)
+    covered = fold(decided(*events, markers=(marker,), unusable=(events[0],)))
+    assert covered.decided == {e.source for e in (*events, marker)}
+    assert all(covered.skips(e.source) for e in (*events, marker))
+    assert not covered.skips(image(11).source)
+    assert covered.windows == (DecidedWindow(subject_id=SubjectId("s"), window=WINDOW),)
+    assert set(covered.seen) == {
+        SeenKey(origin=e.origin, event_id=e.event_id, event_time_ms=e.event_time_ms)
+        for e in (*events, marker)
+    }
+
+
+@pytest.mark.parametrize("stage", [Stage.CODEC, Stage.JOIN])
+def test_what_was_set_aside_before_or_by_the_join_is_skipped(stage: Stage) -> None:
+    """It is dead-lettered exactly once, and no decision will ever speak for it."""
+    covered = fold(dead(image(10), stage))
+    assert covered.set_aside == {image(10).source}
+    assert covered.skips(image(10).source)
+
+
+def test_an_unusable_sample_without_its_decision_is_joined_again() -> None:
+    """Its window still has to be decided without it; only the dead letter is not sent twice."""
+    covered = fold(dead(image(10), Stage.FEATURES, Reason.NO_FACE))
+    assert covered.unusable == {image(10).source}
+    assert not covered.skips(image(10).source)
+
+
+def test_a_record_that_cannot_be_read_is_counted() -> None:
+    """An operator must know that recovery was blind to something."""
+    covered = fold(raw(b"{", topic="matches"), raw(b"", topic="dead-letters"), decided(image(10)))
+    assert covered.unreadable == 2
+    assert covered.decided == {image(10).source}
+
+
+def test_a_repeated_record_changes_nothing() -> None:
+    """At least once: the tail may hold a decision twice."""
+    assert fold(decided(image(10)), decided(image(10))) == fold(decided(image(10)))
+
+
+def test_a_seeded_join_neither_decides_a_window_twice_nor_forgets_a_duplicate() -> None:
+    """The memory that the crash took is back."""
+    join = SubjectJoin(join_policy())
+    fold(decided(image(10), text(40))).seed(join)
+    assert isinstance(join.accept(text(40, offset=99), None)[0], Duplicate)
+    verdict, _ = join.accept(image(50), None)
+    assert isinstance(verdict, Late)
+    assert verdict.reason is Reason.WINDOW_DECIDED
+
+
+def test_nothing_is_covered_before_anything_was_said() -> None:
+    """A first start begins with an empty tail."""
+    assert fold() == Covered()
+    assert not Covered().skips(Source(topic="images", partition=0, offset=0))
+
+
+@pytest.mark.parametrize(
+    ("oldest_ms", "expected_ms"),
+    [([5_000, 4_000], 3_840), ([], 9_840), ([100], 0)],
+    ids=["oldest input", "all committed", "never before 1970"],
+)
+def test_the_tail_reaches_back_by_window_grace_and_skew(oldest_ms: list[int], expected_ms: int) -> None:
+    """From the oldest uncommitted input, as far as a decided window it could fall into may reach."""
+    back_ms = read_back_to_ms(oldest_ms, now_ms=10_000, window_ms=100, grace_ms=50, max_skew_ms=10)
+    assert back_ms == expected_ms
