@@ -5,13 +5,13 @@ middleware, PODS 2001): each modality lists its nearest rows; whoever is in no l
 every modality, as the last one listed; since the score is monotone, its value there bounds everybody unseen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from index.base import BaseGallery
-from index.fusion import bound, score
+from index.fusion import bound, score, spread
 from index.policy import Policy
 from index.ranking import Scored
 from index.records import Mask, Modality, Vector
@@ -72,25 +72,23 @@ class FaissGallery(BaseGallery):
                 del self._slabs[modality]
 
     def _find(self, probe: Mapping[Modality, Vector], k: int) -> Iterator[Scored]:
-        depth = max(_FIRST_DEPTH, k)
-        while True:
-            seen, ceiling = self._list(probe, depth)
-            low, high = self._score_within(probe, seen)
-            kth = _kth_greatest(low, k)
-            if all(bound(self._roll.policy, mask, ceiling) < kth for mask in self._unseen(probe, ceiling)):
-                return self._score_exactly(probe, seen[high >= kth], k)
-            depth *= _GROWTH
-
-    def _list(self, probe: Mapping[Modality, Vector], depth: int) -> tuple[Ints, Mapping[Modality, float]]:
-        """The slots seen, and per modality whose list is not whole the greatest cosine of the others."""
-        seen, ceiling = [], {}
-        for modality, vector in probe.items():
+        lists: dict[Modality, Ints] = {}
+        ceiling = dict.fromkeys(probe, 1.0)  # no cosine of those who are in no list yet is greater
+        for modality, depth in _listings(probe, max(_FIRST_DEPTH, k)):
+            if modality not in ceiling:
+                continue
             slab = self._slabs[modality]
-            slots, cosines = slab.nearest(vector, depth)
-            seen.append(slots)
+            lists[modality], cosines = slab.nearest(probe[modality], depth)
             if depth < len(slab):
                 ceiling[modality] = float(cosines[-1]) + similarity_error(slab.dimension)
-        return np.unique(np.concatenate(seen)), ceiling
+            else:
+                del ceiling[modality]  # everybody who has it is in the list
+            seen = np.unique(np.concatenate(list(lists.values())))
+            low, high = self._score_within(probe, seen)
+            kth = _kth_best(low, k)
+            if all(bound(self._roll.policy, mask, ceiling) < kth for mask in self._unseen(probe, ceiling)):
+                break
+        return self._score_exactly(probe, seen[high >= kth], k)
 
     def _pair_masks(self, probe: Mapping[Modality, Vector]) -> set[Mask]:
         """What the probe has in common with anybody enrolled."""
@@ -112,13 +110,10 @@ class FaissGallery(BaseGallery):
         """For each slot two scores with the true one between them, from float32 cosines and their error."""
         low, high = np.empty(len(slots)), np.empty(len(slots))
         for mask, at in self._by_mask(probe, slots):
-            cosines, error = {}, {}
-            for modality in mask:
-                slab = self._slabs[modality]
-                cosines[modality] = (slab.vectors(slots[at]) @ probe[modality]).astype(np.float64)
-                error[modality] = similarity_error(slab.dimension)
-            low[at] = score(self._roll.policy, mask, {m: cosines[m] - error[m] for m in mask})
-            high[at] = score(self._roll.policy, mask, {m: cosines[m] + error[m] for m in mask})
+            cosines = {m: (self._slabs[m].vectors(slots[at]) @ probe[m]).astype(np.float64) for m in mask}
+            error = {m: similarity_error(self._slabs[m].dimension) for m in mask}
+            near, reach = score(self._roll.policy, mask, cosines), spread(self._roll.policy, mask, error)
+            low[at], high[at] = near - reach, near + reach
         return low, high
 
     def _score_exactly(self, probe: Mapping[Modality, Vector], slots: Ints, k: int) -> Iterator[Scored]:
@@ -129,7 +124,7 @@ class FaissGallery(BaseGallery):
             for modality in mask:
                 cosines[modality][at] = similarity(self._slabs[modality].vectors(slots[at]), probe[modality])
             scores[at] = score(self._roll.policy, mask, {m: cosines[m][at] for m in mask})
-        for best in np.flatnonzero(scores >= _kth_greatest(scores, k)):
+        for best in np.flatnonzero(scores >= _kth_best(scores, k)):
             identity = self._identities[slots[best]]
             if identity is not None:
                 yield Scored(
@@ -139,6 +134,14 @@ class FaissGallery(BaseGallery):
                 )
 
 
-def _kth_greatest(scores: Doubles, k: int) -> float:
+def _listings(modalities: Iterable[Modality], depth: int) -> Iterator[tuple[Modality, int]]:
+    """Which list to make next, and how long: the primary first, which often does."""
+    while True:
+        for modality in modalities:
+            yield modality, depth
+        depth *= _GROWTH
+
+
+def _kth_best(scores: Doubles, k: int) -> float:
     """The k-th best score, or −∞ where there are fewer."""
     return float(np.partition(scores, len(scores) - k)[len(scores) - k]) if len(scores) >= k else -np.inf

@@ -54,6 +54,16 @@ def bound(policy: Policy, mask: Mask, ceiling: Mapping[Modality, float]) -> floa
     return float(score(policy, mask, {modality: np.asarray(ceiling[modality]) for modality in mask}))
 
 
+def spread(policy: Policy, mask: Mask, error: Mapping[Modality, float]) -> float:
+    """How far the LLR can move when each similarity moves by its error: the sum of slopes times errors."""
+    slopes = {
+        row.modality: row.llr.scale * (row.weight if policy.primary in mask else 1.0) for row in policy.rows
+    }
+    if policy.primary in mask:
+        slopes[policy.primary] = 1.0
+    return policy.masks[mask].scale * sum(slopes[modality] * error[modality] for modality in mask)
+
+
 def probability(policy: Policy, llr: float, identities: int) -> float:
     """P(the best candidate is the probe's identity | its score, N) = σ(a·score − b·ln N + c), in [0, 1].
 

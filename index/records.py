@@ -95,6 +95,17 @@ class SearchResult:
     templates: int
 
 
+class Basis(StrEnum):
+    """What a threshold was derived from."""
+
+    GALLERY = "gallery"
+    """Leave-one-out on the enrolled identities."""
+    EXTRAPOLATED = "extrapolated"
+    """The same, for a target rarer than so few searches can show: the tail's shape is taken on trust."""
+    POLICY = "policy"
+    """The calibration set's constant: too few are enrolled for anything else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
     """The score a candidate must reach, and what it was derived from."""
@@ -104,8 +115,7 @@ class Threshold:
     """Share of non-mated searches that may return somebody, as the operator set it."""
     gallery_size: int
     policy_id: str
-    basis: str = "policy"
-    """`gallery`: leave-one-out on the enrolled identities; `policy`: the calibration set's constant."""
+    basis: Basis = Basis.POLICY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

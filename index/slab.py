@@ -19,9 +19,8 @@ _FIRST_CAPACITY = 64
 class Slab:
     """Vectors in dense rows, each owned by one slot: the number that an identity has in the gallery.
 
-    `faiss.knn` scans it with the calling thread alone, as it does for any single probe, and releases the GIL.
-    Over `faiss.cvar.distance_compute_blas_threshold` it would use BLAS, five times slower for one probe;
-    single probes stay under its default, so no global of FAISS is touched here.
+    `faiss.knn` scans it and releases the GIL meanwhile. It would use BLAS, five times slower here, over
+    `faiss.cvar.distance_compute_blas_threshold`; single probes stay under its default, so it is left alone.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -63,6 +62,9 @@ class Slab:
 
     def nearest(self, probe: Vector, depth: int) -> tuple[Ints, Vector]:
         """The `depth` nearest slots, or all where there are fewer, with float32 cosines, greatest first."""
+        # One thread for one probe: two spend ten times the scan on waiting for one another. OpenMP keeps this
+        # number per calling thread, so nobody else's is changed (and it has to be said in every thread).
+        faiss.omp_set_num_threads(1)
         cosines, rows = faiss.knn(
             probe[np.newaxis],
             self._vectors[: self._count],
