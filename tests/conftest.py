@@ -12,7 +12,6 @@ from stream.demo.folders import read_people
 from stream.demo.people import Photo
 from stream.demo.rendered import RenderPlan, render_people
 from stream.features.models import pack_named
-
 from stream.local.kafka import LocalKafka
 from stream.local.model_pull import pull
 from stream.worker.admin import init_topics
