@@ -40,7 +40,7 @@ def download_bar() -> Iterator[Told]:
 def broker(port: Port = 9092, data: Data = None, with_topics: WithTopics = False) -> None:
     """Run a single-node Apache Kafka on loopback until Ctrl-C. Needs no Docker and no Java installed."""
     data_dir = data or platformdirs.user_data_path("sightline") / "kafka"
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with download_bar() as progress:
             kafka = LocalKafka(
@@ -52,6 +52,8 @@ def broker(port: Port = 9092, data: Data = None, with_topics: WithTopics = False
         fail(error)
     except KeyboardInterrupt:
         err.print("Kafka is stopped; its data stays.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(kafka: LocalKafka, *, with_topics: bool) -> None:
