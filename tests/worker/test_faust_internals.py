@@ -1,0 +1,121 @@
+"""The private state that the worker reads is where it was when the pins were set; an upgrade fails here first."""
+
+import inspect
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from stream.worker.faust_internals import FETCH_MAX_WAIT_MS, BrokerEvidence
+
+TP = TopicPartition("images", 0)
+
+
+class Kafka:
+    """Stands in for the aiokafka consumer inside Faust: assignment, high watermark and time of the last answer."""
+
+    def __init__(self, *, highwater: int | None, asked_ms: int | None) -> None:
+        self._highwater = highwater
+        self._asked_ms = asked_ms
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TP}
+
+    def highwater(self, tp: TopicPartition) -> int | None:
+        return self._highwater
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> int | None:
+        return self._asked_ms
+
+
+def evidence(kafka: Kafka, *, rebalancing: bool = False) -> BrokerEvidence:
+    """The evidence that an app with this consumer gives."""
+
+    class Holder:
+        pass
+
+    app: Any = Holder()
+    app.rebalancing, app.consumer, app.consumer_generation_id = rebalancing, Holder(), 3
+    app.consumer._thread = Holder()
+    app.consumer._thread._consumer = kafka
+    return BrokerEvidence(app)
+
+
+@pytest.mark.parametrize(
+    ("highwater", "asked_ms", "next_offset", "known_until_ms"),
+    [
+        (10, 5_000, 10, 5_000),
+        (10, 5_000, 9, None),
+        (0, 5_000, 0, 5_000),
+        (None, 5_000, 0, None),
+        (10, None, 10, None),
+    ],
+    ids=["all handed over", "one on its way", "an empty topic", "never answered", "no time of the answer"],
+)
+def test_silence_is_known_only_up_to_the_last_answer(
+    highwater: int | None, asked_ms: int | None, next_offset: int, known_until_ms: int | None
+) -> None:
+    """A topic is silent only if the broker was asked and had nothing that was not handed to the agent."""
+    found = evidence(Kafka(highwater=highwater, asked_ms=asked_ms))
+    assert found.asked_until_ms("images", 0, next_offset) == known_until_ms
+
+
+def test_nothing_is_known_while_the_group_rebalances() -> None:
+    """What the consumer says then is of an assignment that is going."""
+    found = evidence(Kafka(highwater=1, asked_ms=5_000), rebalancing=True)
+    assert found.asked_until_ms("images", 0, 1) is None
+    assert found.generation == 3
+
+
+def test_the_pins_are_what_this_was_read_from() -> None:
+    """Whoever upgrades reads stream/worker/faust_internals.py again, and then changes this line."""
+    assert (version("faust-streaming"), version("mode-streaming"), version("aiokafka")) == (
+        "0.15.3",
+        "0.7.1",
+        "0.14.0",
+    )
+
+
+def test_aiokafka_still_tells_when_it_was_answered() -> None:
+    """`highwater` and `last_poll_timestamp` are methods of the consumer that take a partition."""
+    for name in ("highwater", "last_poll_timestamp"):
+        assert list(inspect.signature(getattr(AIOKafkaConsumer, name)).parameters) == ["self", "partition"]
+
+
+ASK = """
+import asyncio, json
+from stream.worker.settings import Settings
+
+async def ask():
+    app = build_app(Settings())
+    kafka = app.consumer._new_consumer_thread()._create_worker_consumer(app.transport)
+    print(json.dumps({
+        "fetch_max_wait_ms": kafka._fetch_max_wait_ms,
+        "assignor": [type(a).__name__ for a in kafka._partition_assignment_strategy],
+        "supervisor": app.conf.agent_supervisor.__name__,
+        "web": app.conf.web_enabled,
+        "declares_topics": app.conf.topic_allow_declare,
+        "waits_empty": app.conf.stream_wait_empty,
+    }))
+
+asyncio.run(ask())
+"""
+"""In a process of its own: Faust leaves event loops behind that nobody can close."""
+
+
+def test_the_app_is_set_up_as_the_measurements_demand(no_environment: None) -> None:
+    """The co-partitioning assignor, a crashing supervisor, and nothing that Faust would serve or declare."""
+    answer = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout) == {
+        "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
+        "assignor": ["PartitionAssignor"],
+        "supervisor": "CrashingSupervisor",
+        "web": False,
+        "declares_topics": False,
+        "waits_empty": False,
+    }
