@@ -1,4 +1,4 @@
-"""The private state that the worker reads is where it was when the pins were set; an upgrade fails here first."""
+"""The private state that the worker reads is where the pins say; an upgrade fails here first."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ TP = TopicPartition("images", 0)
 
 
 class Kafka:
-    """Stands in for the aiokafka consumer inside Faust: assignment, high watermark and time of the last answer."""
+    """Stands in for the aiokafka consumer inside Faust: what it was assigned, and what it was answered."""
 
     def __init__(self, *, highwater: int | None, asked_ms: int | None) -> None:
         self._highwater = highwater
@@ -26,10 +26,10 @@ class Kafka:
     def assignment(self) -> set[TopicPartition]:
         return {TP}
 
-    def highwater(self, tp: TopicPartition) -> int | None:
+    def highwater(self, _: TopicPartition) -> int | None:
         return self._highwater
 
-    def last_poll_timestamp(self, tp: TopicPartition) -> int | None:
+    def last_poll_timestamp(self, _: TopicPartition) -> int | None:
         return self._asked_ms
 
 
@@ -89,6 +89,7 @@ def test_aiokafka_still_tells_when_it_was_answered() -> None:
 
 ASK = """
 import asyncio, json
+from stream.worker.app import build_app
 from stream.worker.settings import Settings
 
 async def ask():
