@@ -75,13 +75,14 @@ def holding(data_dir: Path) -> Iterator[int]:
     """
     descriptor = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BrokerUnavailableError(
+                f"The data folder {data_dir} is in use by another broker. "
+                "Stop that one, or give this one a folder of its own (`--data DIR`)."
+            ) from error
         yield descriptor
-    except BlockingIOError as error:
-        raise BrokerUnavailableError(
-            f"The data folder {data_dir} is in use by another broker. "
-            "Stop that one, or give this one a folder of its own (`--data DIR`)."
-        ) from error
     finally:
         os.close(descriptor)
 

@@ -67,7 +67,7 @@ async def init_topics(settings: Settings) -> InitReport:
 
     Raises:
         BrokerUnreachableError: No broker lets us in.
-        TopicMismatchError: A topic that exists is wrong; nothing was created then.
+        TopicMismatchError: A topic is wrong; nothing was created, unless that one appeared in this moment.
         WorkerError: The cluster refused to create a topic.
     """
     specs = settings.topic_specs

@@ -4,14 +4,21 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stream.local.kafka import LocalKafka
 from stream.worker.admin import InitReport, admin_client, init_topics, preflight
+from stream.worker.clients import consumer_options, producer_options
 from stream.worker.errors import BrokerUnreachableError, TopicMismatchError, WorkerError
 from stream.worker.settings import Settings
+from stream.worker.topics import TopicSpec
 
 pytestmark = pytest.mark.kafka
+
+PATIENCE_S = 20.0
+BATCH_HEAD_BYTES = 128
+"""What a batch and a record cost beside the value."""
 
 
 @pytest.fixture
@@ -28,6 +35,9 @@ def create(settings: Settings, *topics: NewTopic) -> None:
     async def run() -> None:
         async with admin_client(settings) as client:
             await client.create_topics(list(topics))
+            async with asyncio.timeout(PATIENCE_S):  # made is not yet seen: metadata follows the controller
+                while not {topic.name for topic in topics} <= set(await client.list_topics()):
+                    await asyncio.sleep(0.01)
 
     asyncio.run(run())
 
@@ -115,6 +125,24 @@ def test_the_cluster_gets_every_configuration_of_the_spec(settings: Settings) ->
     actual = asyncio.run(described())
     for spec in settings.topic_specs:
         assert {key: actual[spec.name][key] for key in spec.configs()} == spec.configs()
+
+
+def test_the_largest_record_is_taken_and_given(settings: Settings) -> None:
+    """Every door takes a record as large as its spec says, whole, and a reader gets it whole."""
+
+    async def through(spec: TopicSpec) -> int:
+        value = b"\x00" * (spec.max_record_bytes - BATCH_HEAD_BYTES)
+        partition = TopicPartition(spec.name, 0)
+        async with AIOKafkaProducer(**producer_options(settings)) as producer:
+            await asyncio.wait_for(producer.send_and_wait(spec.name, value, partition=0), PATIENCE_S)
+        async with AIOKafkaConsumer(**consumer_options(settings), auto_offset_reset="earliest") as consumer:
+            consumer.assign([partition])
+            record = await asyncio.wait_for(consumer.getone(partition), PATIENCE_S)
+        return len(value) - len(record.value)
+
+    for spec in settings.topic_specs:
+        if spec.name != settings.topics.gallery:  # its records have keys
+            assert asyncio.run(through(spec)) == 0
 
 
 def test_more_replicas_than_brokers_are_refused_with_the_setting(bare: Settings) -> None:
