@@ -35,9 +35,10 @@ def create(settings: Settings, *topics: NewTopic) -> None:
     async def run() -> None:
         async with admin_client(settings) as client:
             await client.create_topics(list(topics))
+            wanted = {topic.name for topic in topics}
             async with asyncio.timeout(PATIENCE_S):  # made is not yet seen: metadata follows the controller
-                while not {topic.name for topic in topics} <= set(await client.list_topics()):
-                    await asyncio.sleep(0.01)  # noqa: ASYNC110 (the broker has no event to wait for)
+                while not wanted <= set(await client.list_topics()):  # noqa: ASYNC110 (there is no event)
+                    await asyncio.sleep(0.01)
 
     asyncio.run(run())
 
