@@ -61,7 +61,7 @@ def pull(
             missing = {fault.name for fault in verify(pack, folder)}
             files = tuple(file for file in pack.files if file.name in missing)
             _fetch(pack, files, folder, from_folder, progress or _silent)
-    except OSError as error:
+    except (OSError, tarfile.TarError) as error:
         raise ModelError(
             f"pack {pack.name} cannot be put into {folder}: {error}; mend it and pull again"
         ) from error
