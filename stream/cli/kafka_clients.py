@@ -108,6 +108,10 @@ async def reader(settings: Settings, *topics: str, from_beginning: bool = False)
         known = await consumer.topics()
         if missing := [topic for topic in topics if topic not in known]:
             raise NoTopicError(f"There is no topic {', '.join(missing)}; run `sightline init`.")
+        # A consumer learns the partitions only of topics it has been given, and every topic has a first one.
+        first = [TopicPartition(topic, 0) for topic in topics]
+        consumer.assign(first)
+        await consumer.end_offsets(first)
         partitions = [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))]
         consumer.assign(partitions)
         if from_beginning:

@@ -1,5 +1,7 @@
 """`sightline models`: which model packs there are, fetching them, and checking them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ from rich.table import Table
 from stream.cli.console import Exit, err, fail, out, print_json
 from stream.features.errors import ModelError
 from stream.features.models import PACKS, Pack, UrlSource, pack_folder, pack_named, verify
+from stream.local.model_pull import Progress as PullProgress
 from stream.local.model_pull import pull as pull_pack
 from stream.worker.settings import Settings
 
@@ -48,14 +51,20 @@ def pull(
     """Fetch packs into the cache folder; every file is checked against its registered SHA-256."""
     settings = Settings()
     packs = _packs(names, settings)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=err,
-        disable=as_json,
-    ) as bars:
+    with pull_bars() as tell:
+        try:
+            for pack in packs:
+                pull_pack(pack, settings.cache_dir, from_folder=from_folder, progress=tell)
+        except ModelError as error:
+            fail(error)
+    _report(packs, settings.cache_dir, as_json=as_json)
+
+
+@contextmanager
+def pull_bars() -> Iterator[PullProgress]:
+    """Progress bars on stderr, one a file, each appearing when something of its file has come."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(name: str, so_far_bytes: int, total_bytes: int) -> None:
@@ -63,12 +72,7 @@ def pull(
                 tasks[name] = bars.add_task(name, total=total_bytes)
             bars.update(tasks[name], completed=so_far_bytes)
 
-        try:
-            for pack in packs:
-                pull_pack(pack, settings.cache_dir, from_folder=from_folder, progress=tell)
-        except ModelError as error:
-            fail(error)
-    _report(packs, settings.cache_dir, as_json=as_json)
+        yield tell
 
 
 @app.command("verify")

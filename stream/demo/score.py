@@ -79,7 +79,7 @@ def rates_by_mask(
         subjects: Who appeared.
         enrolled: Identities that are in the gallery: those whose enrolment was accepted.
     """
-    masks = _masks(ledger)
+    masks = observed_masks(ledger)
     by_mask: dict[Mask, list[Answer]] = defaultdict(list)
     for subject in subjects:
         decision = ledger.final.get(subject.subject_id)
@@ -99,7 +99,7 @@ def answer_of(decision: DecisionRecord, truth: str | None) -> Answer:
     )
 
 
-def _masks(ledger: Ledger) -> Mapping[str, Mask]:
+def observed_masks(ledger: Ledger) -> Mapping[str, Mask]:
     """What each subject could be recognised by: its good events, but for those that came too late."""
     found: dict[str, set[Modality]] = defaultdict(set)
     for item in ledger.published:
