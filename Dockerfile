@@ -4,15 +4,13 @@ WORKDIR /src
 RUN python -m venv /opt/sightline
 ENV PATH=/opt/sightline/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Before the source, so that a change of ours does not fetch everything again.
-COPY requirements/dev.lock requirements/
-RUN pip install --require-hashes --requirement requirements/dev.lock
+COPY requirements/runtime.lock requirements/
+RUN pip install --require-hashes --requirement requirements/runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY index index
 COPY stream stream
-# The lock is that of development; its tools stay behind.
-RUN pip install --no-deps --no-build-isolation . \
- && python -c 'import re, tomllib; dev = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]; print(*(re.match(r"[\w.-]+", tool)[0] for tool in dev))' \
-    | xargs pip uninstall --yes
+# Build isolation off: what builds is what the next line pins.
+RUN pip install setuptools==84.2.1 && pip install --no-deps --no-build-isolation . && pip uninstall --yes setuptools
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --create-home sightline \

@@ -35,16 +35,19 @@ check: setup ## Lint, format, types: what CI runs before the tests
 	$(BIN)/mypy
 
 bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
-	@for b in kernel search pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
+	@for b in kernel search accuracy pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
 
 format: setup ## Format and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## Write requirements/dev.lock anew from pyproject.toml
+COMPILE := $(VENV)/.uv/bin/uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-header --quiet
+
+lock: ## Write the locks in requirements/ anew from pyproject.toml
 	$(PYTHON) -m venv $(VENV)/.uv && $(VENV)/.uv/bin/pip install --quiet uv
-	$(VENV)/.uv/bin/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
-		--no-emit-index-url --no-header --quiet --output-file $(LOCK)
+	$(COMPILE) --output-file requirements/runtime.lock
+	$(COMPILE) --group dev --output-file $(LOCK)
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -13,9 +13,12 @@ from stream.worker.faust_internals import use_prompt_transport
 from stream.worker.pipeline import Pipeline
 from stream.worker.settings import Settings
 
+BUFFERED_RECORDS = 1024
+"""Records that Faust may hold undecoded for one agent, photos among them: at 60 KB each this is 60 MB."""
 
-def build_app(settings: Settings) -> faust.App:
-    """A Faust app without agents.
+
+def build_app(settings: Settings, *, instance_id: str) -> faust.App:
+    """A Faust app without agents, a static member of its group by the name of `instance_id`.
 
     Faust's own web server, tables, topic declaration and acknowledgement are off: each of them either
     exposes or loses something. What stays is the consumer group with the co-partitioning assignor, which
@@ -33,9 +36,9 @@ def build_app(settings: Settings) -> faust.App:
         topic_partitions=settings.partitions,
         table_standby_replicas=1,
         stream_wait_empty=False,
-        stream_buffer_maxsize=4096,
+        stream_buffer_maxsize=BUFFERED_RECORDS,
         stream_recovery_delay=0.0,
-        consumer_group_instance_id=settings.instance_id and f"{settings.app_id}-{settings.instance_id}",
+        consumer_group_instance_id=instance_id,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 << 20,
         broker_client_id=f"{settings.app_id}-{socket.gethostname()}",

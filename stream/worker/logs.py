@@ -13,11 +13,14 @@ REPEAT_AFTER_S = 10.0
 
 MAX_TEMPLATES = 1_000
 
+HARMLESS = ("Missing sensor state for rebalance", "GroupCoordinatorNotAvailableError")
+"""Faust's own book-keeping at the first assignment, and a new broker still making its offsets topic."""
+
 
 class RepeatFilter(logging.Filter):
     """Lets the first line of each (logger, template) through, then one per interval with the number left out.
 
-    Warnings and errors are limited, never silenced; records under WARNING pass untouched.
+    Warnings and errors are limited, and only the `HARMLESS` silenced; records under WARNING pass untouched.
     """
 
     def __init__(self, interval_s: float = REPEAT_AFTER_S) -> None:
@@ -29,6 +32,8 @@ class RepeatFilter(logging.Filter):
         """Whether this record is written."""
         if record.levelno < logging.WARNING:
             return True
+        if any(harmless in record.getMessage() for harmless in HARMLESS):
+            return False
         key = (record.name, str(record.msg))
         now = time.monotonic()
         last, suppressed = self._seen.get(key, (float("-inf"), 0))

@@ -13,10 +13,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from index.errors import GalleryError
 from index.faiss_gallery import FaissGallery
 from index.policy import Policy
 from index.records import ContractId, Modality
 from stream.codec import Limits
+from stream.features.errors import FeatureError
 from stream.features.extractor import Extractor
 from stream.features.guards import ImageLimits
 from stream.features.networks import Backend
@@ -33,6 +35,7 @@ from stream.worker.extraction import Budget, ExtractionPool
 from stream.worker.faust_internals import BrokerEvidence
 from stream.worker.gallery_feed import GalleryFeed
 from stream.worker.health import Health, HealthServer
+from stream.worker.instance import InstanceSlot
 from stream.worker.logs import configure_logging, get_logger
 from stream.worker.metrics import PrometheusObserver
 from stream.worker.pipeline import Pipeline
@@ -58,7 +61,7 @@ def run(settings: Settings) -> int:
     configure_logging(settings.log_level, json=settings.log_json)
     try:
         asyncio.run(_serve(settings))
-    except WorkerError as error:
+    except (WorkerError, FeatureError, GalleryError) as error:
         log.critical("worker stopped", error=str(error))
         return EXIT_FAILED
     except Exception:
@@ -105,9 +108,14 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
     health, registry = Health(), CollectorRegistry()
     observer = PrometheusObserver(registry)
     async with AsyncExitStack() as stack:
-        server = HealthServer(settings.http_host, settings.http_port, health=health, registry=registry)
+        server = _health_server(settings, health, registry)
         server.start()
         stack.callback(server.close)
+        instance = settings.instance_id
+        if instance is None:
+            slot = InstanceSlot(settings.app_id, settings.cache_dir / "instances")
+            stack.callback(slot.close)
+            instance = slot.name
         extractors = extractors_of(settings)
         contracts = {m: e.contract_id for m, e in extractors.items()}
         policy = policy_of(settings, contracts)
@@ -122,7 +130,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         budget = Budget(events=settings.max_in_flight, size_bytes=settings.max_in_flight_bytes)
         pool = ExtractionPool(extractors, threads=settings.extract_threads, budget=budget, observer=observer)
         stack.callback(pool.close)
-        app = build_app(settings)
+        app = build_app(settings, instance_id=instance)
         evidence = BrokerEvidence(app)
         deciding = Deciding(
             settings, recogniser=recogniser, pool=pool, publisher=publisher, observer=observer
@@ -167,7 +175,9 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         crew.spawn(_sweep(pipeline, fence, health), name="sweep")
         await stack.enter_async_context(_faust(app, crew))
         stack.push_async_callback(pipeline.drained, DRAIN_S)
-        raise await crew.failed()
+        error = await crew.failed()
+        _exit_at_the_latest()
+        raise error
 
 
 async def _or_failure(crew: Crew, work: Any) -> None:
@@ -180,6 +190,16 @@ async def _or_failure(crew: Crew, work: Any) -> None:
         task.cancel()
         raise failed.result()
     task.result()
+
+
+def _health_server(settings: Settings, health: Health, registry: CollectorRegistry) -> HealthServer:
+    try:
+        return HealthServer(settings.http_host, settings.http_port, health=health, registry=registry)
+    except OSError as error:
+        raise WorkerError(
+            f"{settings.http_host}:{settings.http_port} cannot be listened on ({error.strerror}); "
+            "another worker may have it: set SIGHTLINE_HTTP_PORT to a free port, or to 0 for any"
+        ) from error
 
 
 async def _reach_broker(settings: Settings, health: Health) -> None:
@@ -263,7 +283,7 @@ def extractors_of(settings: Settings, *, one_face: bool = False) -> Mapping[Moda
 
 
 def policy_of(settings: Settings, contracts: Mapping[Modality, ContractId]) -> Policy:
-    """The operator's policy file, else the one shipped with the model pack; bound to the extractors' contracts.
+    """The operator's policy file, else the one shipped with the pack; bound to the extractors' contracts.
 
     Raises:
         PolicyFileError: There is no such file, or it is no policy.

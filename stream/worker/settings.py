@@ -1,7 +1,6 @@
 """Every setting of the service, read from the environment (`SIGHTLINE_…`): the one home of configuration."""
 
 import os
-import socket
 from pathlib import Path
 from typing import Literal
 
@@ -35,8 +34,9 @@ class Settings(BaseSettings):
     replication_factor: int = Field(default=1, ge=1)
     modalities: tuple[Modality, ...] = (Modality("image"), Modality("text"))
     """Each has an input topic, an extractor and a row of policy."""
-    instance_id: str | None = Field(default_factory=socket.gethostname)
-    """Static group membership: a restart under the same id is assigned in 2 s, not 20. Unique per worker."""
+    instance_id: str | None = None
+    """Static group membership, unique per worker and kept over restarts: assigned in 2 s, not 20. None takes
+    the host's name and its lowest free slot."""
 
     window_ms: int = Field(default=2_000, ge=1)
     """Events of a subject within this span of event time belong together."""

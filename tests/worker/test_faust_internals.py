@@ -93,7 +93,7 @@ from stream.worker.app import build_app
 from stream.worker.settings import Settings
 
 async def ask():
-    app = build_app(Settings())
+    app = build_app(Settings(), instance_id="one")
     kafka = app.consumer._new_consumer_thread()._create_worker_consumer(app.transport)
     print(json.dumps({
         "fetch_max_wait_ms": kafka._fetch_max_wait_ms,
