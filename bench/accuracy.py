@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from labelled_features import DEFAULT_DATA, LabelledSample, labelled_samples
 
 from index.calibration import thresholds_for
@@ -32,6 +31,7 @@ from stream.demo.score import Answer, Rates, rates
 from stream.features.networks import Backend
 from stream.features.registry import ExtractorConfig, build_extractors
 from stream.policy_file import load_policy, shipped_policy
+from stream.worker.settings import Settings
 
 Floats = npt.NDArray[np.float64]
 FPIRS = (0.1, 0.03, 0.01)
@@ -187,10 +187,9 @@ def article_report(samples: Sequence[LabelledSample]) -> dict[str, Any]:
 def report(args: argparse.Namespace) -> dict[str, Any]:
     """Everything, as one JSON object."""
     started = time.perf_counter()
-    cache_dir = Path(platformdirs.user_cache_dir("sightline"))
-    config = ExtractorConfig(cache_dir=cache_dir, pack=args.pack, backend=Backend(args.backend))
+    config = ExtractorConfig(cache_dir=Settings().cache_dir, pack=args.pack, backend=Backend(args.backend))
     extractors = build_extractors([IMAGE, TEXT], config)
-    samples = labelled_samples(args.data, extractors, cache_dir=cache_dir, roles=ROLES)
+    samples = labelled_samples(args.data, extractors, roles=ROLES)
     policy = load_policy(args.policy) if args.policy else shipped_policy(args.pack)
     gallery = FaissGallery(policy.bound_to({m: e.contract_id for m, e in extractors.items()}))
     enrolled_gallery(samples, gallery)

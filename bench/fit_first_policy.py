@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from labelled_features import DEFAULT_DATA, LabelledSample, labelled_samples
 from sklearn.linear_model import LogisticRegression
 
@@ -31,6 +30,7 @@ from stream.features.extractor import Extractor
 from stream.features.registry import ExtractorConfig, build_extractors
 from stream.features.text import fit_weights
 from stream.policy_file import format_policy
+from stream.worker.settings import Settings
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -180,12 +180,12 @@ def main() -> None:
     parser.add_argument("--pack", action="append", default=[])
     parser.add_argument("--text-weights", action="store_true")
     args = parser.parse_args()
-    cache_dir = Path(platformdirs.user_cache_dir("sightline"))
+    cache_dir = Settings().cache_dir
     if args.text_weights:
         write_text_weights(args.data)
     for pack in args.pack:
         extractors = build_extractors([IMAGE, TEXT], ExtractorConfig(cache_dir=cache_dir, pack=pack))
-        samples = labelled_samples(args.data, extractors, cache_dir=cache_dir, roles=ENROLLED)
+        samples = labelled_samples(args.data, extractors, roles=ENROLLED)
         policy = fit(pack, samples, extractors[IMAGE], extractors[TEXT])
         people = len({x.identity_id for x in samples})
         about = (

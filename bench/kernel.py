@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import platformdirs
 from labelled_features import DEFAULT_DATA
 
 from stream.demo.folders import read_people
@@ -28,6 +27,7 @@ from stream.features.guards import ImageLimits, inspect_image
 from stream.features.image import decode
 from stream.features.models import pack_folder, pack_named
 from stream.features.networks import Backend, FloatArray, to_blob
+from stream.worker.settings import Settings
 
 T = TypeVar("T")
 WARM_UP = 3
@@ -69,7 +69,7 @@ def one_photo(data: bytes, encoder: FaceEncoder, stages: Stages) -> FloatArray |
 def measure(data: Path, pack_name: str, photos: int) -> dict[str, Any]:
     """The report, as one JSON object."""
     pack = pack_named(pack_name)
-    folder = pack_folder(pack, Path(platformdirs.user_cache_dir("sightline")))
+    folder = pack_folder(pack, Settings().cache_dir)
     encoders = {backend: load_encoder(pack, folder, backend) for backend in Backend}
     contents = [p.photo.read() for p in read_people(data)[:photos]]
     for warm in contents[:WARM_UP]:
