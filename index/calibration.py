@@ -24,7 +24,6 @@ from index.roll import Contents, Identity
 from index.vectors import centre, similarity, similarity_error
 
 Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SMALLEST_GALLERY = 20
 """Under so many leave-one-out searches the policy's constant is the better guess."""
@@ -100,10 +99,17 @@ def impostor_scores(contents: Contents, *, limit: int) -> Mapping[Mask, Doubles]
         Per mask (n,) float64, n <= limit: identities that have the mask and somebody to be compared with.
     """
     drawn = sorted(contents.identities.values(), key=_lot)
-    groups = _groups(contents)
-    return {
-        mask: _best_impostors(contents.policy, mask, drawn, groups, limit) for mask in contents.policy.masks
-    }
+    searches = {mask: _samples(contents.policy, mask, drawn, limit) for mask in contents.policy.masks}
+    best = {mask: np.full(len(samples.identity_ids), -np.inf) for mask, samples in searches.items()}
+    for group in _groups(contents):
+        for start in range(0, limit, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            products = _Products(group)
+            for mask, samples in searches.items():
+                if samples.identity_ids[part] and mask.intersection(group.vectors):
+                    found = _best_of_group(contents.policy, mask, samples[part], products)
+                    best[mask][part] = np.maximum(best[mask][part], found)
+    return {mask: np.sort(scores[np.isfinite(scores)]) for mask, scores in best.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,38 +170,46 @@ def _first_usable(policy: Policy, mask: Mask, identity: Identity) -> Mapping[Mod
     return probe
 
 
-def _best_impostors(
-    policy: Policy, mask: Mask, drawn: Iterable[Identity], groups: Sequence[_Rows], limit: int
-) -> Doubles:
-    samples = _samples(policy, mask, drawn, limit)
-    best = np.full(len(samples.identity_ids), -np.inf)
-    for group in groups:
-        common = mask.intersection(group.vectors)
-        place = {identity_id: column for column, identity_id in enumerate(group.identity_ids)}
-        for start in range(0, len(best) if common else 0, _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            own = [place.get(identity_id, -1) for identity_id in samples.identity_ids[part]]
-            found = _best_of_group(policy, common, samples[part], group, np.array(own))
-            best[part] = np.maximum(best[part], found)
-    return np.sort(best[np.isfinite(best)])
+class _Products:
+    """Cosines of samples and a group, in float32. Masks that search the same samples share them."""
+
+    def __init__(self, group: _Rows) -> None:
+        self.group = group
+        self._place = {identity_id: row for row, identity_id in enumerate(group.identity_ids)}
+        self._made: dict[tuple[Modality, tuple[IdentityId, ...]], Vector] = {}
+
+    def own(self, samples: _Rows) -> npt.NDArray[np.int64]:
+        """(n,): where each sample's own identity stands in the group, −1 if it does not."""
+        return np.array([self._place.get(identity_id, -1) for identity_id in samples.identity_ids])
+
+    def of(self, modality: Modality, samples: _Rows) -> Vector:
+        """(n, G): each sample in its row."""
+        key = modality, samples.identity_ids
+        if key not in self._made:
+            self._made[key] = samples.vectors[modality] @ self.group.vectors[modality].T
+        return self._made[key]
 
 
-def _best_of_group(policy: Policy, mask: Mask, samples: _Rows, group: _Rows, own: Ints) -> Doubles:
+def _best_of_group(policy: Policy, probe_mask: Mask, samples: _Rows, products: _Products) -> Doubles:
     """The best score of each sample in the group, its own identity left out; −∞ if there is nobody else.
 
     One float32 matrix product per modality finds the best and whatever comes within its error; `similarity`
     then says the score, so that neither BLAS nor the order of the rows has a part in the threshold.
     """
-    coarse = score(policy, mask, {m: samples.vectors[m] @ group.vectors[m].T for m in mask})
+    group = products.group
+    mask = probe_mask.intersection(group.vectors)
+    coarse = score(policy, mask, {modality: products.of(modality, samples) for modality in mask})
+    own = products.own(samples)
     at_home = np.flatnonzero(own >= 0)
     coarse[at_home, own[at_home]] = -np.inf
-    error = {modality: similarity_error(group.vectors[modality].shape[1]) for modality in mask}
+    # As if D were greater by 256, which is more than the few roundings of the score itself can do.
+    error = {modality: similarity_error(group.vectors[modality].shape[1] + 256) for modality in mask}
     near = coarse >= np.max(coarse, axis=1, keepdims=True) - 2.0 * spread(policy, mask, error)
     near[at_home, own[at_home]] = False
     best = np.full(len(own), -np.inf)
-    pairs = np.argwhere(near)
+    pairs = np.flatnonzero(near)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        row, column = pairs[start : start + _PAIRS_AT_ONCE].T
+        row, column = np.divmod(pairs[start : start + _PAIRS_AT_ONCE], near.shape[1])
         cosines = {m: similarity(group.vectors[m][column], samples.vectors[m][row]) for m in mask}
         np.maximum.at(best, row, score(policy, mask, cosines))
     return best

@@ -1,13 +1,13 @@
 """Scored identities -> ranked candidates: what every gallery publishes, computed in one place."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from index.fusion import probability
 from index.policy import Policy
-from index.records import Candidate, Modality, TemplateId, Vector
+from index.records import Candidate, IdentityId, Modality, TemplateId, Vector
 from index.roll import Identity
 from index.vectors import centre, similarity
 
@@ -34,11 +34,12 @@ def ranked(
         identities: N, the size of the gallery.
     """
     best = sorted(scored, key=lambda one: (-one.score, one.identity.identity_id))[:k]
+    nearest = _nearest_samples(policy, probe, best)
     return tuple(
         Candidate(
             rank=rank,
             identity_id=one.identity.identity_id,
-            template_id=_nearest_sample(policy, probe, one),
+            template_id=nearest[one.identity.identity_id],
             score=one.score,
             probability=probability(policy, one.score, identities),
             similarity=one.similarity,
@@ -47,11 +48,18 @@ def ranked(
     )
 
 
-def _nearest_sample(policy: Policy, probe: Mapping[Modality, Vector], one: Scored) -> TemplateId:
-    modality = policy.leading(frozenset(one.similarity))
-    samples = one.identity.samples(modality)
-    if len(samples) == 1:
-        return samples[0].template_id
-    vectors = np.stack([sample.features[modality].vector for sample in samples])
-    cosines = similarity(centre(vectors, policy.row(modality).mean), probe[modality])
-    return samples[int(np.argmax(cosines))].template_id
+def _nearest_samples(
+    policy: Policy, probe: Mapping[Modality, Vector], best: Sequence[Scored]
+) -> Mapping[IdentityId, TemplateId]:
+    """Each identity's sample nearest to the probe in the pair's leading modality; ties by template id."""
+    nearest: dict[IdentityId, tuple[float, TemplateId]] = {}
+    for modality, vector in probe.items():
+        led = [one.identity for one in best if policy.leading(frozenset(one.similarity)) == modality]
+        samples = [sample for identity in led for sample in identity.samples(modality)]
+        if samples:
+            # One call for all of them: the arithmetic is nothing beside what a call of numpy costs.
+            rows = centre(np.stack([s.features[modality].vector for s in samples]), policy.row(modality).mean)
+            for sample, cosine in zip(samples, similarity(rows, vector).tolist(), strict=True):
+                if sample.identity_id not in nearest or cosine > nearest[sample.identity_id][0]:
+                    nearest[sample.identity_id] = cosine, sample.template_id
+    return {identity_id: template_id for identity_id, (_, template_id) in nearest.items()}

@@ -30,13 +30,12 @@ def unit(vectors: npt.ArrayLike) -> Vector:
         VectorError: A row is not finite or has no direction.
     """
     rows = np.asarray(vectors, dtype=np.float64)
-    norms = np.sqrt(np.sum(rows * rows, axis=-1, keepdims=True))
-    if not np.all(np.isfinite(norms)):
+    norms = np.sqrt(np.add.reduce(rows * rows, axis=-1, keepdims=True))
+    smallest, largest = norms.min(initial=np.inf), norms.max(initial=0.0)
+    if not largest < np.inf:  # written so that NaN is refused too
         raise VectorError("A vector has a component that is not finite; it cannot be scaled to unit norm.")
-    if np.any(norms < _SMALLEST_NORM):
-        raise VectorError(
-            f"A vector has norm {norms.min():.3g}, under {_SMALLEST_NORM:g}: it has no direction."
-        )
+    if smallest < _SMALLEST_NORM:
+        raise VectorError(f"A vector has norm {smallest:.3g}, under {_SMALLEST_NORM:g}: it has no direction.")
     scaled: Vector = (rows / norms).astype(np.float32)
     return scaled
 

@@ -1,13 +1,11 @@
-"""The fused score by hand, its monotony, its bound and the probability made of it."""
+"""The fused score by hand, and the probability made of it."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from index.fusion import bound, evidence, probability, score, spread
+from index.fusion import evidence, probability, score
 from index.policy import ProbabilityRow
-from index.records import IMAGE, TEXT, Mask, Modality
+from index.records import IMAGE, TEXT, Modality
 from tests.factories import AUDIO, policy
 
 THREE = policy(IMAGE, TEXT, AUDIO)
@@ -35,31 +33,6 @@ def at(**similarity: float) -> dict[Modality, np.ndarray]:
 def test_the_score_of_each_mask(similarity: dict[Modality, np.ndarray], expected: float) -> None:
     """Beside the primary the others are weighed and clipped; without it their evidence adds up whole."""
     assert float(score(THREE, frozenset(similarity), similarity)) == pytest.approx(expected)
-
-
-masks = st.sampled_from(sorted(THREE.masks, key=sorted))
-cosines = st.fixed_dictionaries({m: st.floats(-1, 1) for m in THREE.modalities})
-
-
-@given(mask=masks, low=cosines, high=cosines)
-def test_a_greater_similarity_never_lowers_the_score(
-    mask: Mask, low: dict[Modality, float], high: dict[Modality, float]
-) -> None:
-    """The law that lets a search stop early: the score at the ceilings bounds every score under them."""
-    ceiling = {m: max(low[m], high[m]) for m in mask}
-    assert float(score(THREE, mask, {m: np.asarray(low[m]) for m in mask})) <= bound(THREE, mask, ceiling)
-
-
-@given(mask=masks, near=cosines, moved=cosines)
-def test_the_spread_bounds_what_an_error_can_do(
-    mask: Mask, near: dict[Modality, float], moved: dict[Modality, float]
-) -> None:
-    """Whatever the errors, the score moves by no more than slopes times errors."""
-    error = {m: abs(near[m] - moved[m]) for m in mask}
-    change = score(THREE, mask, {m: np.asarray(near[m]) for m in mask}) - score(
-        THREE, mask, {m: np.asarray(moved[m]) for m in mask}
-    )
-    assert abs(float(change)) <= spread(THREE, mask, error) + 1e-9
 
 
 def test_evidence_is_not_clipped() -> None:

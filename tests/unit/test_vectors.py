@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from index.errors import VectorError
-from index.vectors import centre, check_unit_vector, robust_mean, similarity, similarity_error, unit
+from index.vectors import centre, check_unit_vector, robust_mean, similarity, unit
 
 FLOAT32_ROUNDING = 1e-6
 
@@ -50,29 +48,6 @@ def test_one_wrong_photo_among_three_is_left_out_of_the_mean() -> None:
 def test_samples_that_cancel_out_are_stood_for_by_the_first() -> None:
     """Two opposite samples have no mean direction."""
     np.testing.assert_array_equal(robust_mean(unit([[1, 0], [-1, 0]])), [1, 0])
-
-
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 9), dimension=st.integers(1, 200))
-def test_similarity_does_not_depend_on_its_batch(seed: int, count: int, dimension: int) -> None:
-    """One row or many, contiguous or not: the same bits."""
-    rng = np.random.default_rng(seed)
-    rows = unit(rng.standard_normal((count, dimension)) + 1e-3)
-    probe = unit(rng.standard_normal(dimension) + 1e-3)
-    together = similarity(rows, probe)
-    assert together.tolist() == [similarity(row[np.newaxis], probe)[0] for row in rows]
-    assert together.tolist() == similarity(np.asfortranarray(rows), probe).tolist()
-    assert together.tolist() == similarity(rows, np.tile(probe, (count, 1))).tolist()
-
-
-@given(seed=st.integers(0, 2**32 - 1), dimension=st.sampled_from([1, 2, 128, 512, 4096]))
-def test_a_float32_product_is_within_the_stated_error(seed: int, dimension: int) -> None:
-    """The bound that exact search rests on."""
-    rng = np.random.default_rng(seed)
-    rows, probe = (
-        unit(rng.standard_normal((8, dimension)) + 1e-3),
-        unit(rng.standard_normal(dimension) + 1e-3),
-    )
-    assert np.max(np.abs(rows @ probe - similarity(rows, probe))) <= similarity_error(dimension)
 
 
 @pytest.mark.parametrize(
