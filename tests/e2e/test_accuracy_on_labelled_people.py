@@ -85,5 +85,6 @@ def test_a_description_alone_returns_nobody(report: dict[str, Any]) -> None:
 
 
 def test_the_article_s_pipeline_is_far_behind(report: dict[str, Any]) -> None:
-    """Grey pixels and TF-IDF, on the very same probes."""
-    assert report["article"]["rank1"] < report["masks"]["image+text"]["rank1"]["value"] / 2
+    """Grey pixels and TF-IDF miss most of the very same probes; ours miss few."""
+    ours = report["masks"]["image+text"]["fnir_at_fpir"]["0.1"]["value"]
+    assert report["article"]["fnir_at_fpir"]["0.1"] > 0.5 > ours
