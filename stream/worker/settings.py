@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     """A policy file; None takes the one shipped with the pack."""
     target_fpir: float = Field(default=0.01, gt=0, lt=1)
     """At most this share of strangers is to be returned as somebody known."""
-    candidates: int = Field(default=5, ge=1, le=100)
-    """Length K of the candidate list in a decision."""
+    candidates: int = Field(default=5, ge=2, le=100)
+    """Length K of the candidate list in a decision; without a runner-up no margin could be asked for."""
 
     max_image_bytes: int = Field(default=4 << 20, ge=1024)
     max_image_pixels: int = Field(default=40_000_000, ge=4096)

@@ -181,11 +181,19 @@ def test_the_threshold_grows_with_the_gallery() -> None:
 
 
 def test_the_tail_is_exponential_over_the_85_percent_quantile() -> None:
-    """T(f) = u + β·ln(.15/f), by hand on the numbers 0 to 99."""
-    scores = np.arange(100.0)
-    u, beta = 84.15, np.mean(np.arange(85, 100) - 84.15)
-    assert tail_threshold(scores, 0.01) == pytest.approx(u + beta * math.log(15))
-    assert tail_threshold(scores, 0.5) == pytest.approx(49.0)
+    """T(f) = u + β·ln(.15/f) by hand: fifteen scores over u, and thirty of one nat known before."""
+    scores = np.arange(100.0) / 10
+    u = 8.415
+    slope = (np.sum(np.arange(85, 100) / 10 - u) + 30 * 1.0) / (15 + 30)
+    assert tail_threshold(scores, 0.01) == pytest.approx(u + slope * math.log(15))
+
+
+@pytest.mark.parametrize(("n", "tolerance"), [(100_000, 0.01), (20, 0.35)])
+def test_many_searches_tell_the_slope_and_few_hardly_move_it(n: int, tolerance: float) -> None:
+    """A tail of half a nat: 15,000 excesses say so, three leave it near the nat known before."""
+    scores = np.random.default_rng(3).exponential(0.5, n)
+    slope = (tail_threshold(scores, 0.01) - float(np.quantile(scores, 0.85))) / math.log(15)
+    assert slope == pytest.approx(0.5 if n > 1_000 else 1.0, rel=tolerance)
 
 
 @pytest.mark.parametrize("target", [0.01, 0.15, 0.5])
