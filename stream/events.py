@@ -1,4 +1,4 @@
-"""The facts that flow through the service: frozen, past tense, no behaviour and no bytes of pixels after decoding."""
+"""The facts that flow through the service: frozen, past tense, no behaviour and no pixels after decoding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

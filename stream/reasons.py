@@ -1,4 +1,4 @@
-"""Every reason code the service ever publishes, in one place. Codes are stable: a code is never renamed or reused."""
+"""Every reason code the service publishes, in one place. A code is never renamed or reused."""
 
 from enum import StrEnum
 

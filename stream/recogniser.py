@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+
 from index.calibration import thresholds_for
 from index.decision import decide
 from index.errors import GalleryError, UnknownIdentityError
-
 from index.gallery import Gallery
 from index.policy import Policy
 from index.records import (
