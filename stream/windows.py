@@ -45,14 +45,16 @@ class Step:
     """What a step of the join let go of."""
 
     closed: tuple[ClosedWindow, ...] = ()
-    """By (end, subject, start)."""
+    """By (end, subject, start): the order of decisions does not depend on the order of arrival."""
     idle_markers: tuple[Event, ...] = ()
     """End-of-subject markers that ended nothing: acknowledge them, nothing else is owed."""
 
     @classmethod
     def of(cls, steps: Iterable["Step"]) -> "Step":
         """All of them as one."""
-        steps = tuple(steps)
+        steps = [step for step in steps if step.closed or step.idle_markers]
+        if len(steps) < 2:
+            return steps[0] if steps else NOTHING
         closed = (window for step in steps for window in step.closed)
         return cls(
             closed=tuple(sorted(closed, key=lambda c: (c.window.end_ms, c.subject_id, c.window.start_ms))),
