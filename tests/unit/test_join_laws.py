@@ -206,6 +206,22 @@ def test_an_event_before_a_decided_window_ends_where_that_begins() -> None:
     assert spans(join.advance(FAR_MS).closed) == [(60, 100, "deadline", ["image-60"])]
 
 
+def test_a_decided_window_is_remembered_while_its_events_would_not_be_late() -> None:
+    """Other events of the subject, and the watermark they bring, do not wipe the decision out.
+
+    ```
+        i10  t40              i120
+        [10          )110     [120
+                  t80  H=70   W=120
+    ```
+    """
+    join = joined(image(10), watermark_ms=10)
+    join.accept(text(40), 40)
+    join.accept(image(120), 120)
+    verdict, _ = join.accept(text(80), 120)
+    assert verdict == Late(event=text(80), late_by_ms=0, reason=Reason.WINDOW_DECIDED)
+
+
 def test_the_memory_of_a_decided_window_goes_when_lateness_covers_it() -> None:
     """Nothing is remembered of a subject that no event within grace could ask for."""
     join = joined(image(10))
