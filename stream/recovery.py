@@ -4,6 +4,10 @@ Offsets are committed after their decisions are delivered, so inputs come again 
 The tail tells them by their coordinates: an input with a decision, and one set aside before it could be
 joined, is acknowledged and not processed; one whose sample was unusable is joined again, but not
 dead-lettered twice.
+
+The watermark is not recovered: inputs that were held may be far behind it, and must not be late when they
+come again. So a copy of an event is known across a restart if it was appended within a window and a grace of
+its original; an older one is late as soon as every topic has shown its time again.
 """
 
 from collections.abc import Iterable
