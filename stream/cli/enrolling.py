@@ -1,7 +1,7 @@
 """Requests through the gallery's one door, and the wait for their answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from index.records import IMAGE, TEXT, Modality
 from stream.cli.kafka_clients import Deadline, Reader, Sender, now_ms, reader, sender
@@ -58,28 +58,32 @@ async def enrol_all(
     *,
     on_result: OnResult = lambda _result: None,
 ) -> tuple[EnrolmentResult, ...]:
-    """Requests each photo's enrolment; returns all answers when the last has come.
+    """Requests each photo's enrolment; photos are read as their turn comes. See `answers_to`."""
+    requests = (enrolment_request(run, number, labelled) for number, labelled in enumerate(photos))
+    return await answers_to(settings, requests, on_result=on_result)
+
+
+async def answers_to(
+    settings: Settings,
+    requests: Iterable[EnrolmentRequest],
+    *,
+    on_result: OnResult = lambda _result: None,
+) -> tuple[EnrolmentResult, ...]:
+    """Sends requests, a bounded number ahead of their answers; returns all answers when the last has come.
 
     Raises:
         NoAnswerError: No answer came for too long.
         PeopleError: A photo cannot be read.
     """
-    requests = (enrolment_request(run, number, labelled) for number, labelled in enumerate(photos))
-    return tuple([result async for result in answered(settings, requests, on_result=on_result)])
-
-
-async def answered(
-    settings: Settings, requests: Iterable[EnrolmentRequest], *, on_result: OnResult = lambda _result: None
-) -> AsyncIterator[EnrolmentResult]:
-    """The answer of each request, as they come."""
-    topics = settings.topics
+    topics, results = settings.topics, list[EnrolmentResult]()
     async with reader(settings, topics.enrolment_results) as answers, sender(settings) as out:
         door = _Door(out, answers, topics.enrolments)
         waiting = iter(requests)
         while await door.ask(waiting) or door.unanswered:
             for result in await door.hear():
                 on_result(result)
-                yield result
+                results.append(result)
+    return tuple(results)
 
 
 class _Door:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from index.records import IdentityId, Template, TemplateId
 from stream.cli.console import Exit, fail, out, print_json
-from stream.cli.enrolling import answered, withdrawal_request
+from stream.cli.enrolling import answers_to, withdrawal_request
 from stream.cli.kafka_clients import Deadline, new_run_id, reader
 from stream.cli.options import AsJson, Bootstrap, settings_with
 from stream.cli.running import run
@@ -130,7 +130,7 @@ def fold_gallery(records: Iterable[RawRecord]) -> Enrolments:
 
 async def _withdraw(settings: Settings, identity_id: str, template_id: str | None) -> EnrolmentResult:
     request = withdrawal_request(new_run_id(), identity_id, template_id)
-    (result,) = [result async for result in answered(settings, [request])]
+    (result,) = await answers_to(settings, [request])
     deadline = Deadline(ERASED_WITHIN_S, waiting_for=f"the tombstones of {identity_id}")
     while result.accepted and _is_enrolled(await read_gallery(settings), identity_id, template_id):
         deadline.check()

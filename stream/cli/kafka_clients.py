@@ -64,9 +64,9 @@ async def sender(settings: Settings) -> AsyncIterator[Sender]:
         BrokerUnreachableError: No broker lets us in.
     """
     producer = AIOKafkaProducer(**producer_options(settings))
-    with reaching_broker(settings):
-        await producer.start()
     try:
+        with reaching_broker(settings):
+            await producer.start()
         yield Sender(producer)
     finally:
         await producer.stop()
@@ -102,9 +102,9 @@ async def reader(settings: Settings, *topics: str, from_beginning: bool = False)
         NoTopicError: A topic does not exist.
     """
     consumer = AIOKafkaConsumer(**consumer_options(settings))
-    with reaching_broker(settings):
-        await consumer.start()
     try:
+        with reaching_broker(settings):
+            await consumer.start()
         known = await consumer.topics()
         if missing := [topic for topic in topics if topic not in known]:
             raise NoTopicError(f"There is no topic {', '.join(missing)}; run `sightline init`.")

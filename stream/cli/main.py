@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "broker": _entry("broker", "broker", "Run a single-node Apache Kafka on loopback until Ctrl-C."),
     "init": _entry("init", "init", "Create the topics; running it again changes nothing."),
-    "worker": _entry("worker", "worker", "Run one worker, configured by SIGHTLINE_… in the environment."),
+    "worker": _entry("worker", "worker", "Run one worker until SIGTERM or Ctrl-C."),
     "enrol": _entry("enrol", "enrol", "Enrol a folder of people or a manifest, and wait for every answer."),
     "identities": _entry("identities", "app", "Who is enrolled: list, show."),
     "withdraw": _entry("identities", "withdraw", "Withdraw an identity, and wait until it is erased."),
@@ -41,7 +41,10 @@ COMMANDS: Mapping[str, Entry] = {
     "tail": _entry("tail", "tail", "Show decisions as they are made."),
     "models": _entry("models", "app", "Model packs: list, pull, verify."),
     "doctor": _entry(
-        "doctor", "doctor", "Check this machine and the broker; name the cure of what is wrong."
+        "doctor",
+        "doctor",
+        "Check Python, Java, npm, models, folders, broker, topics and clocks; name the cure of what is "
+        "wrong.",
     ),
     "version": _entry("version", "version", "Show the versions of Sightline and of what it stands on."),
 }

@@ -18,6 +18,9 @@ from stream.worker.errors import WorkerError
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+EXPECTED = (WorkerError, DemoError, BrokerUnavailableError, FeatureError)
+"""Errors whose message names the next step: no traceback helps more."""
+
 T = TypeVar("T")
 
 
@@ -29,18 +32,36 @@ class NoTopicError(WorkerError):
     """A topic that a command reads does not exist."""
 
 
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group, however deep: tasks that fail together fail for the same reason."""
+    error = group.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
+
+
 @contextmanager
 def ending_well() -> Iterator[None]:
-    """Turns errors with a next step and interruptions into exit codes. SIGTERM is taken as Ctrl-C is."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    """Turns errors with a next step and interruptions into exit codes. SIGTERM is taken as Ctrl-C is.
+
+    SIGINT is handled even where a shell has it ignored, as it does for what it starts in the background.
+    """
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
-    except (WorkerError, DemoError, BrokerUnavailableError, FeatureError) as error:
+    except EXPECTED as error:
         fail(error)
+    except BaseExceptionGroup as group:
+        expected, others = group.split(EXPECTED)
+        if expected is None or others is not None:
+            raise
+        fail(first_of(expected))
     except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
         raise typer.Exit(INTERRUPTED) from interruption
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

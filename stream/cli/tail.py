@@ -1,7 +1,6 @@
 """`sightline tail`: decisions as they are made."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
@@ -49,26 +48,24 @@ def tail(
 
 async def _tail(settings: Settings, *, from_beginning: bool, limit: int | None, as_json: bool) -> None:
     shown = 0
-    async for record in _decisions(settings, from_beginning=from_beginning):
-        decision = decode_decision(record)
-        if isinstance(decision, Rejected):
-            err.print(f"skipped {record.source}: {escape(decision.detail)}")
-            continue
-        if as_json:
-            # Read and written again: one line, whatever the writer's layout, and no bytes of ours left out.
-            typer.echo(json.dumps(json.loads(record.value or b""), ensure_ascii=False))
-        else:
-            out.print(line_of(decision, record.timestamp_ms))
-        shown += 1
-        if shown == limit:
-            return
-
-
-async def _decisions(settings: Settings, *, from_beginning: bool) -> AsyncIterator[RawRecord]:
     async with reader(settings, settings.topics.matches, from_beginning=from_beginning) as topic:
-        while True:
-            for record in await topic.read():
-                yield record
+        while limit is None or shown < limit:
+            for record in (await topic.read())[: None if limit is None else limit - shown]:
+                shown += _show(record, as_json=as_json)
+
+
+def _show(record: RawRecord, *, as_json: bool) -> bool:
+    """Prints one decision; says so where there is none in the record."""
+    decision = decode_decision(record)
+    if isinstance(decision, Rejected):
+        err.print(f"skipped {record.source}: {escape(decision.detail)}")
+        return False
+    if as_json:
+        # Read and written again: one line whatever the writer's layout, with every field it has.
+        typer.echo(json.dumps(json.loads(record.value or b""), ensure_ascii=False))
+    else:
+        out.print(line_of(decision, record.timestamp_ms))
+    return True
 
 
 def line_of(decision: DecisionRecord, append_ms: int) -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,8 +132,11 @@ class WorkerProcess:
             # S310 warns of other schemes than http; this address is our own, on loopback.
             with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
                 return str(answer.read().decode())
-        except OSError:  # refused, timed out, or 503 while it is not ready
-            return None
+        except urllib.error.HTTPError as not_ready:
+            not_ready.close()
+        except OSError:  # nobody listens yet
+            pass
+        return None
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
