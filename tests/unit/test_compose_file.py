@@ -72,7 +72,7 @@ def test_the_broker_says_when_it_serves() -> None:
 
 def test_the_image_is_built_from_the_hashed_lock_and_runs_without_root() -> None:
     """What is installed is what was locked, and the process cannot write to it."""
-    assert "pip install --require-hashes --requirement requirements/dev.lock" in DOCKERFILE
+    assert "pip install --require-hashes --requirement requirements/runtime.lock" in DOCKERFILE
     final_stage = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.search(r"^USER 10001$", final_stage, flags=re.MULTILINE)
     assert "--no-deps" in DOCKERFILE
