@@ -135,6 +135,8 @@ def publish(settings: Settings, records: Iterable[Outbound], *, rate_hz: float |
             "partitioner": "murmur2_random",
             "message.max.bytes": 10_000_000,
             "linger.ms": 0,
+            # Without it a retried batch overtakes: the first photos of a new topic arrived seconds late.
+            "enable.idempotence": True,
         }
     )
     where: dict[int, Source] = {}
