@@ -7,15 +7,22 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from index.records import Outcome
+from index.records import Basis, Outcome
 from stream.cli.demo_stream import Books
 from stream.decision_view import DecisionRecord
 from stream.demo.ledger import Fate, Percentiles
 from stream.demo.report import Report
-from stream.demo.score import Rates, speed
+from stream.demo.score import Answer, Rates, answer_of, speed
 from stream.demo.traffic import PlannedSubject
 
 LAST_DECISIONS = 10
+
+BASIS_NOTES: Mapping[str, str] = {
+    Basis.POLICY: "too few are enrolled for a threshold of this gallery's own: it is the calibration set's, "
+    "and FPIR is not what was asked for",
+    Basis.EXTRAPOLATED: "so few are enrolled that the threshold of this target FPIR is extrapolated",
+}
+"""What to know about the thresholds before believing the rates."""
 
 LATENCY_NOTE = (
     "latency: append of the last input a complete decision needed, to append of the decision, both by the "
@@ -51,21 +58,30 @@ def _row(decision: DecisionRecord, subject: PlannedSubject, enrolled: frozenset[
     truth = subject.identity_id if subject.identity_id in enrolled else None
     best = decision.candidates[0] if decision.candidates else None
     said = decision.identity_id if decision.outcome is Outcome.MATCH else decision.outcome.replace("_", " ")
-    right = decision.identity_id == truth
     return (
         escape(decision.subject_id),
         escape(truth) if truth else "[dim]a stranger[/]",
         escape(str(said)),
         "+".join(decision.modalities.used) or "nothing",
         f"{best.score:.2f}" if best else "",
-        "[green]✓[/]" if right else "[yellow]missed[/]" if decision.identity_id is None else "[red]wrong[/]",
+        _mark(answer_of(decision, truth)),
     )
+
+
+def _mark(answer: Answer) -> str:
+    """As the rates count it: an ambiguous answer is no match, and no peace for a stranger either."""
+    if answer.truth is None:
+        return "[red]false alarm[/]" if answer.returned else "[green]✓[/]"
+    if answer.matched == answer.truth:
+        return "[green]✓[/]"
+    return "[yellow]missed[/]" if answer.matched is None else "[red]wrong[/]"
 
 
 def summary(report: Report, *, target_fpir: float) -> Group:
     """The numbers of a run, for people."""
     return Group(
         _recognition(report, target_fpir),
+        *(Text(BASIS_NOTES[basis], style="dim") for basis in report.threshold_bases if basis in BASIS_NOTES),
         Text(),
         _events(report),
         Text(),

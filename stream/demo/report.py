@@ -31,6 +31,8 @@ class Report:
     data: str
     identities: int
     templates: int
+    threshold_bases: tuple[str, ...]
+    """What the decisions' thresholds were derived from."""
     balances: bool
     """Whether every event is accounted for, and nothing was decided wrongly or twice."""
 
@@ -62,6 +64,9 @@ def report_of(
         data=data,
         identities=identities,
         templates=templates,
+        threshold_bases=tuple(
+            sorted({d.threshold.basis for d in ledger.final.values() if d.threshold is not None})
+        ),
         balances=ledger.balances,
     )
 

@@ -8,13 +8,13 @@ from rich.console import Console
 
 from index.records import IMAGE, TEXT
 from stream.cli.demo_stream import Books, Outbox
-from stream.cli.demo_view import live_table, summary
+from stream.cli.demo_view import _mark, live_table, summary
 from stream.codec import Limits, decode
 from stream.demo.ledger import Ledger
 from stream.demo.people import Photo
 from stream.demo.poison import JPEG, PLAIN_TEXT, RECIPES, Bounds, Poison
 from stream.demo.report import as_json, report_of
-from stream.demo.score import rates, speed
+from stream.demo.score import Answer, rates, speed
 from stream.demo.traffic import Fault, PlannedEvent
 from stream.envelope import Outgoing
 from stream.events import Event, RawRecord, Rejected, Sample, Source
@@ -129,3 +129,21 @@ def test_the_summary_and_the_live_table_can_be_shown_even_of_nothing() -> None:
     text = shown.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
     assert "the article's pipeline" in text
     assert "no decision yet" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (Answer(truth="ann", best="ann", returned=True, matched="ann"), "✓"),
+        (Answer(truth="ann", best="ann", returned=True, matched=None), "missed"),
+        (Answer(truth="ann", best="bob", returned=True, matched="bob"), "wrong"),
+        (Answer(truth=None, best="ann", returned=False, matched=None), "✓"),
+        (Answer(truth=None, best="ann", returned=True, matched=None), "false alarm"),
+        (Answer(truth=None, best="ann", returned=True, matched="ann"), "false alarm"),
+    ],
+)
+def test_the_live_table_marks_answers_as_the_rates_count_them(answer: Answer, shown: str) -> None:
+    """A mark that is friendlier than the summary would mislead."""
+    assert shown in _mark(answer)
+    counted = rates([answer])
+    assert (shown == "✓") == (counted.fnir == 0 or counted.fpir == 0)

@@ -4,8 +4,8 @@ import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, paint, smoothstep
 from stream.demo.portraits.hair import Strands
-from stream.demo.portraits.person import Person
 from stream.demo.portraits.shot import Hat
+from stream.demo.portraits.traits import Person
 from stream.demo.portraits.view import View
 
 GOLD_RGB = (0.93, 0.82, 0.45)

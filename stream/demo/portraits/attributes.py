@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from stream.demo.portraits.person import FacialHair, HairColour, Person, Style
 from stream.demo.portraits.shot import SMILE_SHOWN, Shot
+from stream.demo.portraits.traits import FacialHair, HairColour, Person, Style
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, bump, paint, smoothstep, texture
-from stream.demo.portraits.person import CLOTH_COLOURS, Person
 from stream.demo.portraits.shot import Backdrop, Shot
+from stream.demo.portraits.traits import CLOTH_COLOURS, Person
 from stream.demo.portraits.view import View
 
 COLLAR_RGB = (0.93, 0.93, 0.94)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, bump, paint, smoothstep, tint
-from stream.demo.portraits.person import Person
 from stream.demo.portraits.relief import eye_frame
 from stream.demo.portraits.shot import Light, Shot
+from stream.demo.portraits.traits import Person
 from stream.demo.portraits.view import View
 
 IRIS_RADIUS = 0.066

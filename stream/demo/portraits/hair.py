@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, Rgb, bump, knots, paint, smoothstep, texture
-from stream.demo.portraits.person import HAIR_RGB, FacialHair, Person, Style
 from stream.demo.portraits.shot import Light
 from stream.demo.portraits.skin import face_hair_rgb
+from stream.demo.portraits.traits import HAIR_RGB, FacialHair, Person, Style
 from stream.demo.portraits.view import View
 from stream.features.cv import cv2
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, Rgb, bump, paint, smoothstep, tint
-from stream.demo.portraits.person import LIPSTICKS, Mouth, Person
 from stream.demo.portraits.shot import Expression
+from stream.demo.portraits.traits import LIPSTICKS, Mouth, Person
 from stream.demo.portraits.view import View
 
 NATURAL_LIPS = tint(0.86, 0.56, 0.56)

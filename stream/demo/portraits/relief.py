@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.demo.portraits.fields import Field, bump, knots, smoothstep, texture
-from stream.demo.portraits.person import Person
 from stream.demo.portraits.shot import Expression, Light
+from stream.demo.portraits.traits import Person
 from stream.demo.portraits.view import View, nose_relief
 from stream.features.cv import cv2
 

@@ -10,10 +10,11 @@ from stream.demo.portraits.eyes import paint_eyes
 from stream.demo.portraits.fields import Colours, Field, paint, tint
 from stream.demo.portraits.hair import comb, paint_hair, paint_hair_behind
 from stream.demo.portraits.mouth import lip_gloss, paint_mouth, shape_lips
-from stream.demo.portraits.person import Person, draw_person, uniform
+from stream.demo.portraits.person import draw_person, uniform
 from stream.demo.portraits.relief import light_face
 from stream.demo.portraits.shot import Camera, Shot, draw_shot, photo_numbers
 from stream.demo.portraits.skin import paint_face_hair, paint_skin
+from stream.demo.portraits.traits import Person
 from stream.demo.portraits.view import View, look_at
 from stream.features.cv import cv2
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.demo.portraits.fields import Field, Rgb, knots, tint
-from stream.demo.portraits.person import CLOTH_COLOURS, Person, Style, chance, uniform
+from stream.demo.portraits.person import chance, uniform
+from stream.demo.portraits.traits import CLOTH_COLOURS, Person, Style
 
 PHOTO_STREAM = 11
 POSE_SPREAD_RAD = (0.16, 0.08, 0.06)

@@ -4,9 +4,9 @@ import numpy as np
 
 from stream.demo.portraits.fields import Colours, Field, Rgb, bump, knots, paint, smoothstep, texture, tint
 from stream.demo.portraits.mouth import Lips
-from stream.demo.portraits.person import HAIR_RGB, FacialHair, HairColour, Person
 from stream.demo.portraits.relief import Relief, eye_frame
 from stream.demo.portraits.shot import Expression
+from stream.demo.portraits.traits import HAIR_RGB, FacialHair, HairColour, Person
 from stream.demo.portraits.view import View
 
 MOTTLING_TEXTURE, PORES_TEXTURE, FRECKLES_TEXTURE, STRANDS_TEXTURE, BEARD_EDGE_TEXTURE = 1, 2, 3, 4, 5

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.demo.portraits.fields import Field, bump, smoothstep
-from stream.demo.portraits.person import Nose, Person
 from stream.demo.portraits.shot import Pose
+from stream.demo.portraits.traits import Nose, Person
 
 POSE_STEPS = 5
 """Fixed-point steps; the turn moves a pixel by less than a tenth of a pixel after four."""
