@@ -26,7 +26,7 @@ from index.vectors import centre, similarity, similarity_error
 Doubles = npt.NDArray[np.float64]
 
 SMALLEST_GALLERY = 20
-"""Under so many leave-one-out searches the policy's constant is the better guess."""
+"""Under so many leave-one-out searches their threshold only counts where it is stricter than the policy's."""
 TAIL = 0.15
 """Share of the searches that the exponential tail is fitted to."""
 PRIOR_SLOPE = 1.0
@@ -57,11 +57,11 @@ def thresholds_for(gallery: Gallery, target_fpir: float, *, limit: int = 1000) -
 
 
 def _threshold(contents: Contents, mask: Mask, scores: Doubles, target_fpir: float) -> Threshold:
-    if len(scores) < SMALLEST_GALLERY:
-        basis, value = Basis.POLICY, contents.policy.masks[mask].fallback_threshold
-    else:
-        basis = Basis.GALLERY if target_fpir * len(scores) >= EVIDENCE else Basis.EXTRAPOLATED
-        value = tail_threshold(scores, target_fpir)
+    basis = Basis.GALLERY if target_fpir * len(scores) >= EVIDENCE else Basis.EXTRAPOLATED
+    value = tail_threshold(scores, target_fpir) if len(scores) else -math.inf
+    fallback = contents.policy.masks[mask].fallback_threshold
+    if len(scores) < SMALLEST_GALLERY and value <= fallback:
+        basis, value = Basis.POLICY, fallback
     return Threshold(
         score=value,
         target_fpir=target_fpir,

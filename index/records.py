@@ -64,6 +64,10 @@ class Template:
     features: Mapping[Modality, Feature]
     enrolled_at_ms: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
+    consent_ref: str | None = None
+    """Where the consent to this enrolment is kept."""
+    expires_at_ms: int | None = None
+    """When it is to be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

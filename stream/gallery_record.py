@@ -36,6 +36,8 @@ class _TemplatePart(_Wire):
     vectors: Mapping[str, _VectorPart]
     enrolled_at_ms: int
     metadata: Mapping[str, str] = Field(default_factory=dict)
+    consent_ref: str | None = None
+    expires_at_ms: int | None = None
 
 
 def template_key(identity_id: IdentityId, template_id: TemplateId) -> bytes:
@@ -65,6 +67,8 @@ def encode_template(template: Template) -> Outgoing:
         },
         "enrolled_at_ms": template.enrolled_at_ms,
         "metadata": dict(sorted(template.metadata.items())),
+        "consent_ref": template.consent_ref,
+        "expires_at_ms": template.expires_at_ms,
     }
     return Outgoing(key=template_key(template.identity_id, template.template_id), value=json_bytes(value))
 
@@ -105,6 +109,8 @@ def decode_template(
             features=good,
             enrolled_at_ms=part.enrolled_at_ms,
             metadata=part.metadata,
+            consent_ref=part.consent_ref,
+            expires_at_ms=part.expires_at_ms,
         )
     )
 

@@ -108,6 +108,13 @@ class PartitionMoved:
     held_subjects: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionReleased:
+    """The join of a partition is no longer ours."""
+
+    partition: int
+
+
 Fact = (
     EventReceived
     | EventAccepted
@@ -120,6 +127,7 @@ Fact = (
     | EnrolmentAnswered
     | GalleryChanged
     | PartitionMoved
+    | PartitionReleased
 )
 
 

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
     LOW_QUALITY = "low_quality"
+    """Enrolment: the sample is under the policy's quality floor."""
     # Texts.
     INVALID_UTF8 = "invalid_utf8"
     EMPTY_TEXT = "empty_text"

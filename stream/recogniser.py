@@ -40,6 +40,7 @@ from stream.events import (
     Withdrawn,
 )
 from stream.features.extractor import Unusable
+from stream.reasons import Reason
 
 
 class LiveGallery:
@@ -172,15 +173,15 @@ class Recogniser:
         One unusable sample rejects the request: an operator who sent a photo wants it enrolled, and would not
         notice for months that only the description was.
         """
-        unusable = {m: f for m, f in extracted.items() if isinstance(f, Unusable)}
         features = {m: f for m, f in extracted.items() if isinstance(f, Feature)}
+        unusable = {m: f for m, f in extracted.items() if isinstance(f, Unusable)} | self._weak(features)
         if unusable or not features:
             return EnrolmentResult(
                 request_id=request.request_id,
                 identity_id=request.identity_id,
                 template_id=template_id,
                 accepted=False,
-                reasons=tuple(u.reason for u in unusable.values()) or ("no_samples",),
+                reasons=tuple(u.reason for u in unusable.values()) or (Reason.BAD_REQUEST,),
                 detail="; ".join(f"{m}: {u.detail}" for m, u in sorted(unusable.items()))
                 or "the request carries no sample; give an image, a text or an embedding",
             )
@@ -190,4 +191,18 @@ class Recogniser:
             features=features,
             enrolled_at_ms=request.requested_at_ms,
             metadata=request.metadata,
+            consent_ref=request.consent_ref,
+            expires_at_ms=request.expires_at_ms,
         )
+
+    def _weak(self, features: Mapping[Modality, Feature]) -> dict[Modality, Unusable]:
+        """Those under the quality floor: as templates they would be found by everybody or by nobody."""
+        policy = self._gallery.policy
+        return {
+            modality: Unusable(
+                reason=Reason.LOW_QUALITY,
+                detail=f"quality {features[modality].quality:.2f} is under the floor of "
+                f"{policy.row(modality).quality_floor:.2f}; take a sharper, larger, frontal photo",
+            )
+            for modality in sorted(features.keys() - policy.usable(features).keys())
+        }

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stream.demo.choice import REPOSITORY, SHARED_PHOTOS
@@ -17,6 +18,10 @@ from stream.local.model_pull import pull
 from stream.worker.admin import init_topics
 from stream.worker.settings import Settings
 from tests.kafka_fixture import new_broker, unique_prefix
+
+# The same examples in every run, and no verdict by the clock of a noisy machine.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

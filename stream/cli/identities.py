@@ -20,7 +20,9 @@ from stream.events import Enrolled, EnrolmentResult, RawRecord, Withdrawn
 from stream.gallery_record import decode_template
 from stream.worker.settings import Settings
 
-app = typer.Typer(name="identities", help="Who is enrolled: list, show.", no_args_is_help=True)
+app = typer.Typer(
+    name="identities", help="Who is enrolled: list, show.", no_args_is_help=True, add_completion=False
+)
 
 ERASED_WITHIN_S = 30.0
 

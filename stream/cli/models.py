@@ -16,7 +16,9 @@ from stream.local.model_pull import Progress as PullProgress
 from stream.local.model_pull import pull as pull_pack
 from stream.worker.settings import Settings
 
-app = typer.Typer(name="models", help="Model packs: list, pull, verify.", no_args_is_help=True)
+app = typer.Typer(
+    name="models", help="Model packs: list, pull, verify.", no_args_is_help=True, add_completion=False
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Packs; the configured one when none is named.")]

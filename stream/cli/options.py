@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from stream.cli.console import Exit, fail
-from stream.worker.settings import Settings
+from stream.worker.settings import Settings, faults
 
 Bootstrap = Annotated[
     str | None,
@@ -28,5 +28,4 @@ def settings_with(**overrides: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        faults = (f"SIGHTLINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-        fail(f"{'; '.join(faults)}. Mend the option or the variable.", code=Exit.USAGE)
+        fail(faults(error), code=Exit.USAGE)

@@ -34,7 +34,9 @@ class RepeatFilter(logging.Filter):
             return True
         if any(harmless in record.getMessage() for harmless in HARMLESS):
             return False
-        key = (record.name, str(record.msg))
+        fields: Any = record.msg  # structlog's are a dict, whose timestamp differs from line to line
+        structured = isinstance(fields, dict)
+        key = (record.name, str(fields.get("event") if structured else fields))
         now = time.monotonic()
         last, suppressed = self._seen.get(key, (float("-inf"), 0))
         if now - last < self._interval_s:
@@ -43,7 +45,9 @@ class RepeatFilter(logging.Filter):
         if len(self._seen) >= MAX_TEMPLATES:
             self._seen.clear()
         self._seen[key] = (now, 0)
-        if suppressed:
+        if suppressed and structured:
+            record.msg = {**fields, "suppressed": suppressed}
+        elif suppressed:
             record.msg = f"{record.getMessage()} (+{suppressed} like it suppressed)"
             record.args = ()
         return True

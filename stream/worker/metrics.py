@@ -1,5 +1,6 @@
 """The core's facts as Prometheus metrics: base units, and no subject or identity as a label."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +20,7 @@ from stream.hooks import (
     Fact,
     GalleryChanged,
     PartitionMoved,
+    PartitionReleased,
     StageTimed,
     WindowClosed,
 )
@@ -77,6 +79,7 @@ class PrometheusObserver:
             EnrolmentAnswered: lambda f: self._enrolments.labels(f.action, str(f.accepted).lower()).inc(),
             GalleryChanged: self._gallery_changed,
             PartitionMoved: self._partition_moved,
+            PartitionReleased: self._partition_released,
         }
 
     def observe(self, fact: Fact) -> None:
@@ -108,3 +111,9 @@ class PrometheusObserver:
             self._watermark.labels(fact.partition).set(fact.watermark_ms / 1000)
         self._held.labels(fact.partition).set(fact.held_events)
         self._subjects.labels(fact.partition).set(fact.held_subjects)
+
+    def _partition_released(self, fact: PartitionReleased) -> None:
+        # A gauge that nobody moves any more would tell of a partition that another worker has.
+        for one in (self._watermark, self._held, self._subjects):
+            with contextlib.suppress(KeyError):
+                one.remove(fact.partition)

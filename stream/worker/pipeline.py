@@ -19,6 +19,7 @@ from stream.hooks import (
     EventSkipped,
     Observer,
     PartitionMoved,
+    PartitionReleased,
 )
 from stream.join import JoinPolicy, Step
 from stream.reasons import Stage
@@ -102,6 +103,7 @@ class Pipeline:
         states, self._states = self._states, {}
         for state in states.values():
             state.revoked = True
+            self._observer.observe(PartitionReleased(partition=state.number))
         await self.drained(REVOKE_WAIT_S)
 
     async def drained(self, timeout_s: float) -> None:

@@ -46,6 +46,7 @@ from stream.worker.tail_reader import TailReader
 log = get_logger(__name__)
 
 SWEEP_S = 0.1
+TURN_S = 0.5
 RETRY_BROKER_S = 2.0
 DRAIN_S = 5.0
 """How long a stop waits for deliveries under way."""
@@ -111,6 +112,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         server = _health_server(settings, health, registry)
         server.start()
         stack.callback(server.close)
+        crew.spawn(_turn(health), name="turn")
         instance = settings.instance_id
         if instance is None:
             slot = InstanceSlot(settings.app_id, settings.cache_dir / "instances")
@@ -119,7 +121,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         extractors = extractors_of(settings)
         contracts = {m: e.contract_id for m, e in extractors.items()}
         policy = policy_of(settings, contracts)
-        await _reach_broker(settings, health)
+        await _reach_broker(settings)
         fence = Fence(settings.session_timeout_s)
         publisher = await stack.enter_async_context(_started(Publisher(settings, fence)))
         gallery = LiveGallery(FaissGallery(policy), policy, target_fpir=settings.target_fpir)
@@ -172,7 +174,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         health.gallery_ready = True
         log.info("gallery caught up", identities=gallery.state.identities, templates=gallery.state.templates)
         fence.restart()
-        crew.spawn(_sweep(pipeline, fence, health), name="sweep")
+        crew.spawn(_sweep(pipeline, fence), name="sweep")
         await stack.enter_async_context(_faust(app, crew))
         stack.push_async_callback(pipeline.drained, DRAIN_S)
         error = await crew.failed()
@@ -202,10 +204,9 @@ def _health_server(settings: Settings, health: Health, registry: CollectorRegist
         ) from error
 
 
-async def _reach_broker(settings: Settings, health: Health) -> None:
+async def _reach_broker(settings: Settings) -> None:
     """Waits for the broker, saying so; wrong topics are refused at once."""
     while True:
-        health.turn()
         try:
             await preflight(settings)
         except BrokerUnreachableError as error:
@@ -215,12 +216,18 @@ async def _reach_broker(settings: Settings, health: Health) -> None:
             return
 
 
-async def _sweep(pipeline: Pipeline, fence: Fence, health: Health) -> None:
-    """Closes windows as time passes, proves that the loop turns, and notices when nothing moves."""
+async def _turn(health: Health) -> None:
+    """Proves that the event loop comes round, whatever the worker waits for."""
+    while True:
+        health.turn()
+        await asyncio.sleep(TURN_S)
+
+
+async def _sweep(pipeline: Pipeline, fence: Fence) -> None:
+    """Closes windows as time passes, and notices when nothing moves."""
     progress, moved_s = pipeline.progress, time.monotonic()
     while True:
         fence.beat()
-        health.turn()
         pipeline.sweep()
         now_s = time.monotonic()
         if progress != pipeline.progress or not pipeline.lag:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.records import Modality
@@ -82,3 +82,9 @@ class Settings(BaseSettings):
     def topic_specs(self) -> tuple[TopicSpec, ...]:
         """Every topic of this installation as it has to be."""
         return self.topics.specs(partitions=self.partitions, max_payload_bytes=self.max_image_bytes)
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with which setting, for the operator."""
+    named = (f"SIGHTLINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+    return f"{'; '.join(named)}. Mend the option or the variable."

@@ -147,6 +147,18 @@ def test_a_gallery_too_small_to_ask_takes_the_policys_threshold() -> None:
     assert {t.basis for t in enough.values()} == {Basis.GALLERY}
 
 
+def test_a_small_gallery_of_look_alikes_is_stricter_than_the_policy() -> None:
+    """Ten people as alike as rendered faces: what they say themselves counts, for it is over the constant."""
+    rng = np.random.default_rng(5)
+    alike = rng.standard_normal(32) * 3
+    gallery = ExactGallery(policy())
+    for n in range(10):
+        gallery.enrol(template(f"id{n}", "t", image=alike + rng.standard_normal(32) * 0.5))
+    found = thresholds_for(gallery, 0.01)[FACE]
+    assert found.basis is Basis.EXTRAPOLATED
+    assert found.score > policy().masks[FACE].fallback_threshold
+
+
 def test_a_target_rarer_than_the_gallery_can_show_is_extrapolated() -> None:
     """Rule of three: 40 searches speak for 3 in 40, not for 1 in 100."""
     gallery = gallery_of(enrolled(40))

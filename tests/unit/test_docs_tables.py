@@ -27,6 +27,7 @@ from stream.hooks import (
     Fact,
     GalleryChanged,
     PartitionMoved,
+    PartitionReleased,
     StageTimed,
     WindowClosed,
 )
@@ -56,6 +57,7 @@ FACTS: tuple[Fact, ...] = (
     EnrolmentAnswered(action="enrol", accepted=True, reasons=()),
     GalleryChanged(version=1, identities=1, templates=1),
     PartitionMoved(partition=0, watermark_ms=1, held_events=0, held_subjects=0),
+    PartitionReleased(partition=1),
 )
 """One of each: afterwards every metric has a sample with all its labels."""
 

@@ -44,6 +44,23 @@ def test_the_first_line_passes_and_its_like_are_counted(clock: Clock) -> None:
     assert again.getMessage() == "node 7 gone (+999 like it suppressed)"
 
 
+def test_structured_lines_are_alike_by_their_event(clock: Clock) -> None:
+    """Two lines of one event differ in their time; that does not make them two events."""
+    limit = RepeatFilter(interval_s=10.0)
+
+    def line(time: str) -> logging.LogRecord:
+        made = record("")
+        made.msg = {"event": "waiting for the broker", "timestamp": time}  # type: ignore[assignment]  # structlog's way
+        return made
+
+    assert limit.filter(line("12:00:00"))
+    assert not limit.filter(line("12:00:02"))
+    clock.now_s = 11
+    again = line("12:00:11")
+    assert limit.filter(again)
+    assert again.msg["suppressed"] == 1  # type: ignore[index]  # structlog's way
+
+
 def test_another_template_or_logger_is_not_its_like(clock: Clock) -> None:
     """Only repetition is limited."""
     limit = RepeatFilter()
