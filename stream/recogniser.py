@@ -1,4 +1,4 @@
-"""The heart without a clock: a probe becomes a decision, a reviewed enrolment becomes a template.
+"""The heart without a clock: a probe becomes a decision.
 
 `LiveGallery` binds a gallery to the thresholds that belong to its version, so that a decision is a pure
 function of the probe, the gallery's version and the policy. `Recogniser` speaks the stream's types on one
@@ -23,7 +23,6 @@ from index.records import (
     Mask,
     Modality,
     SearchResult,
-    Template,
     TemplateId,
     Threshold,
 )
@@ -32,15 +31,11 @@ from stream.decision_record import decision_id
 from stream.events import (
     Decision,
     Enrolled,
-    EnrolmentRequest,
-    EnrolmentResult,
     GalleryState,
     Probe,
     ProbeSample,
     Withdrawn,
 )
-from stream.features.extractor import Unusable
-from stream.reasons import Reason
 
 
 class LiveGallery:
@@ -133,7 +128,7 @@ def _fuse(features: list[Feature]) -> Feature:
 
 
 class Recogniser:
-    """Probe to decision, and enrolment request to template or rejection."""
+    """Probe to decision."""
 
     def __init__(
         self, gallery: LiveGallery, contracts: Mapping[Modality, ContractId], *, candidates: int
@@ -161,48 +156,3 @@ class Recogniser:
                 version=result.version, identities=result.identities, templates=result.templates
             ),
         )
-
-    def review(
-        self,
-        request: EnrolmentRequest,
-        extracted: Mapping[Modality, Feature | Unusable],
-        template_id: TemplateId,
-    ) -> Template | EnrolmentResult:
-        """The template that a request makes, or the result that says why there is none.
-
-        One unusable sample rejects the request: an operator who sent a photo wants it enrolled, and would not
-        notice for months that only the description was.
-        """
-        features = {m: f for m, f in extracted.items() if isinstance(f, Feature)}
-        unusable = {m: f for m, f in extracted.items() if isinstance(f, Unusable)} | self._weak(features)
-        if unusable or not features:
-            return EnrolmentResult(
-                request_id=request.request_id,
-                identity_id=request.identity_id,
-                template_id=template_id,
-                accepted=False,
-                reasons=tuple(u.reason for u in unusable.values()) or (Reason.BAD_REQUEST,),
-                detail="; ".join(f"{m}: {u.detail}" for m, u in sorted(unusable.items()))
-                or "the request carries no sample; give an image, a text or an embedding",
-            )
-        return Template(
-            identity_id=IdentityId(request.identity_id),
-            template_id=template_id,
-            features=features,
-            enrolled_at_ms=request.requested_at_ms,
-            metadata=request.metadata,
-            consent_ref=request.consent_ref,
-            expires_at_ms=request.expires_at_ms,
-        )
-
-    def _weak(self, features: Mapping[Modality, Feature]) -> dict[Modality, Unusable]:
-        """Those under the quality floor: as templates they would be found by everybody or by nobody."""
-        policy = self._gallery.policy
-        return {
-            modality: Unusable(
-                reason=Reason.LOW_QUALITY,
-                detail=f"quality {features[modality].quality:.2f} is under the floor of "
-                f"{policy.row(modality).quality_floor:.2f}; take a sharper, larger, frontal photo",
-            )
-            for modality in sorted(features.keys() - policy.usable(features).keys())
-        }

@@ -15,7 +15,8 @@ from stream.features.extractor import Unusable
 from stream.gallery_record import encode_template, tombstone
 from stream.hooks import EnrolmentAnswered, Observer
 from stream.reasons import Reason
-from stream.recogniser import LiveGallery, Recogniser
+from stream.recogniser import LiveGallery
+from stream.review import review
 from stream.worker.crew import Crew
 from stream.worker.extraction import ExtractionPool
 from stream.worker.faust_internals import BrokerEvidence
@@ -47,7 +48,6 @@ class Enroller:
         self,
         settings: Settings,
         *,
-        recogniser: Recogniser,
         gallery: LiveGallery,
         feed: GalleryFeed,
         pool: ExtractionPool,
@@ -58,7 +58,6 @@ class Enroller:
         limits: Mapping[Modality, Limits],
     ) -> None:
         self._topics = settings.topics
-        self._recogniser = recogniser
         self._gallery = gallery
         self._feed = feed
         self._pool = pool
@@ -130,7 +129,7 @@ class Enroller:
     async def _enrol(self, request: EnrolmentRequest, extracted: Extracted) -> EnrolmentResult:
         # A replayed request must write the same key again, not a second template.
         template_id = TemplateId(request.template_id or request.request_id)
-        reviewed = self._recogniser.review(request, extracted, template_id)
+        reviewed = review(request, extracted, template_id, self._gallery.policy)
         if isinstance(reviewed, EnrolmentResult):
             return reviewed
         await self._publish(encode_template(reviewed))

@@ -158,7 +158,6 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
         stack.callback(enrolling.close)
         enroller = Enroller(
             settings,
-            recogniser=recogniser,
             gallery=gallery,
             feed=feed,
             pool=enrolling,
