@@ -14,8 +14,8 @@ from stream.events import EnrolmentRequest, EnrolmentResult, RawRecord, Rejected
 from stream.features.extractor import Unusable
 from stream.gallery_record import encode_template, tombstone
 from stream.hooks import EnrolmentAnswered, Observer
+from stream.live_gallery import LiveGallery
 from stream.reasons import Reason
-from stream.recogniser import LiveGallery
 from stream.review import review
 from stream.worker.crew import Crew
 from stream.worker.extraction import ExtractionPool

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from stream.events import Enrolled, Rejected, Source, Withdrawn
 from stream.gallery_record import decode_template
 from stream.hooks import GalleryChanged, Observer
-from stream.recogniser import LiveGallery
+from stream.live_gallery import LiveGallery
 from stream.worker.clients import consumer_options
 from stream.worker.logs import get_logger
 from stream.worker.settings import Settings

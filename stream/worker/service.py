@@ -23,8 +23,9 @@ from stream.features.extractor import Extractor
 from stream.features.guards import ImageLimits
 from stream.features.networks import Backend
 from stream.features.registry import ExtractorConfig, build_extractors
+from stream.live_gallery import LiveGallery
 from stream.policy_file import load_policy, shipped_policy
-from stream.recogniser import LiveGallery, Recogniser
+from stream.recogniser import Recogniser
 from stream.worker.admin import preflight
 from stream.worker.app import attach, build_app
 from stream.worker.crew import Crew
