@@ -43,7 +43,9 @@ def _text(config: ExtractorConfig) -> Extractor:
     return TextExtractor(max_chars=config.max_text_chars)
 
 
-FACTORIES: Mapping[Modality, ExtractorFactory] = MappingProxyType({IMAGE: _image, TEXT: _text})
+Factories = Mapping[Modality, ExtractorFactory]
+
+FACTORIES: Factories = MappingProxyType({IMAGE: _image, TEXT: _text})
 """What makes each modality's extractor."""
 
 
@@ -51,7 +53,7 @@ def build_extractors(
     modalities: Iterable[Modality],
     config: ExtractorConfig,
     *,
-    factories: Mapping[Modality, ExtractorFactory] = FACTORIES,
+    factories: Factories = FACTORIES,
 ) -> Mapping[Modality, Extractor]:
     """The extractor of each modality, loaded and ready.
 

@@ -22,7 +22,7 @@ from stream.features.errors import FeatureError
 from stream.features.extractor import Extractor
 from stream.features.guards import ImageLimits
 from stream.features.networks import Backend
-from stream.features.registry import ExtractorConfig, build_extractors
+from stream.features.registry import FACTORIES, ExtractorConfig, Factories, build_extractors
 from stream.live_gallery import LiveGallery
 from stream.policy_file import load_policy, shipped_policy
 from stream.recogniser import Recogniser
@@ -58,11 +58,16 @@ STALLED_AFTER_S = 60.0
 EXIT_FAILED = 1
 
 
-def run(settings: Settings) -> int:
-    """Runs a worker until a signal or a failure; returns the exit code."""
+def run(settings: Settings, *, factories: Factories = FACTORIES) -> int:
+    """Runs a worker until a signal or a failure; returns the exit code.
+
+    Args:
+        settings: Of the installation.
+        factories: What makes the extractor of each modality; a third modality is one entry more.
+    """
     configure_logging(settings.log_level, json=settings.log_json)
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, factories))
     except (WorkerError, FeatureError, GalleryError) as error:
         log.critical("worker stopped", error=str(error))
         return EXIT_FAILED
@@ -73,14 +78,14 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, factories: Factories) -> None:
     crew = Crew()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _begin_stop, stop)
     stopping = crew.spawn(stop.wait(), name="stop")
-    serving = crew.spawn(_run_until_failure(settings, crew), name="serve")
+    serving = crew.spawn(_run_until_failure(settings, factories, crew), name="serve")
     done, _ = await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
     if serving not in done:
         serving.cancel()
@@ -106,7 +111,7 @@ def _exit_at_the_latest() -> None:
     threading.Thread(target=leave, name="exit", daemon=True).start()
 
 
-async def _run_until_failure(settings: Settings, crew: Crew) -> None:
+async def _run_until_failure(settings: Settings, factories: Factories, crew: Crew) -> None:
     health, registry = Health(), CollectorRegistry()
     observer = PrometheusObserver(registry)
     async with AsyncExitStack() as stack:
@@ -119,7 +124,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
             slot = InstanceSlot(settings.app_id, settings.cache_dir / "instances")
             stack.callback(slot.close)
             instance = slot.name
-        extractors = extractors_of(settings)
+        extractors = extractors_of(settings, factories)
         contracts = {m: e.contract_id for m, e in extractors.items()}
         policy = policy_of(settings, contracts)
         await _reach_broker(settings)
@@ -151,7 +156,7 @@ async def _run_until_failure(settings: Settings, crew: Crew) -> None:
             limits=limits,
         )
         enrolling = ExtractionPool(
-            extractors_of(settings, one_face=True),
+            extractors_of(settings, factories, one_face=True),
             threads=settings.extract_threads,
             budget=Budget(events=AHEAD, size_bytes=settings.max_in_flight_bytes),
             observer=observer,
@@ -268,7 +273,9 @@ async def _watch(app: Any, crew: Crew) -> None:
     crew.fail(app.crash_reason or WorkerError("Faust stopped without a reason; see the lines above"))
 
 
-def extractors_of(settings: Settings, *, one_face: bool = False) -> Mapping[Modality, Extractor]:
+def extractors_of(
+    settings: Settings, factories: Factories = FACTORIES, *, one_face: bool = False
+) -> Mapping[Modality, Extractor]:
     """The extractors that the settings ask for.
 
     Raises:
@@ -286,6 +293,7 @@ def extractors_of(settings: Settings, *, one_face: bool = False) -> Mapping[Moda
             max_text_chars=settings.max_text_chars,
             one_face=one_face,
         ),
+        factories=factories,
     )
 
 

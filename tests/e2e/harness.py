@@ -36,8 +36,17 @@ def free_port() -> int:
 class WorkerProcess:
     """`python -m stream.worker` with these settings; killed when the test leaves it."""
 
-    def __init__(self, settings: Settings, log: Path, *, name: str = "1", **overrides: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        *,
+        name: str = "1",
+        program: Sequence[str] = ("-m", "stream.worker"),
+        **overrides: Any,
+    ) -> None:
         self.settings = settings
+        self._program = program
         self.log = log
         self.port = free_port()
         self._overrides = {
@@ -74,7 +83,7 @@ class WorkerProcess:
                 environment[f"SIGHTLINE_{name.upper()}"] = text
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stream.worker"], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, *self._program], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
 
     def get(self, path: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from stream.demo.people import People, Person, Photo
 from stream.enrolment_record import encode_request
 from stream.envelope import Outgoing, cloud_event_headers
 from stream.events import EnrolmentRequest, RawSample
+from stream.features.extractor import EMBEDDING_CONTENT_TYPE
 from stream.worker.settings import Settings
 from tests.e2e.harness import Outbound, WorkerProcess, publish
 
@@ -67,7 +68,7 @@ def event(
             origin=ORIGIN,
             event_type="sightline.sample.v1",
             time_ms=time_ms,
-            content_type=content_type or CONTENT_TYPES[modality],
+            content_type=content_type or CONTENT_TYPES.get(modality, EMBEDDING_CONTENT_TYPE),
         ),
     )
 
