@@ -1,0 +1,1 @@
+"""Open-set evaluation on labelled people: degradations, searches, measures, and the report of them."""
