@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -26,10 +26,11 @@ def fuse_samples(samples: Iterable[ProbeSample]) -> Mapping[Modality, Feature]:
     for sample in samples:
         if sample.event.modality is not None:
             by_modality[sample.event.modality].append(sample.feature)
-    return {modality: _fuse(features) for modality, features in sorted(by_modality.items())}
+    return {modality: fuse_features(features) for modality, features in sorted(by_modality.items())}
 
 
-def _fuse(features: list[Feature]) -> Feature:
+def fuse_features(features: Sequence[Feature]) -> Feature:
+    """What `fuse_samples` makes of the samples of one modality; there is one at least."""
     if len(features) == 1:
         return features[0]
     known = [f.quality for f in features if f.quality is not None]

@@ -34,11 +34,33 @@ class Appearance:
     """The enrolled identity; None for a stranger."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """The enrolled record nearest to a probe."""
+
+    identity_id: str
+    similarity: float
+    """Cosine of the stacked vectors."""
+
+
 def baseline(enrolled: Sequence[Person], probes: Sequence[Appearance], *, target_fpir: float) -> Rates:
     """What the article's pipeline makes of the same probes, at a threshold of that FPIR on these strangers.
 
     Without strangers there is nothing to take a threshold from, and every probe returns somebody.
     """
+    found = nearest(enrolled, probes)
+    strangers = np.array([one.similarity for one, p in zip(found, probes, strict=True) if p.truth is None])
+    threshold = _threshold(strangers, target_fpir)
+    return rates(
+        [
+            _answer(probe, one.identity_id, over=one.similarity > threshold)
+            for probe, one in zip(probes, found, strict=True)
+        ]
+    )
+
+
+def nearest(enrolled: Sequence[Person], probes: Sequence[Appearance]) -> list[Nearest]:
+    """The article's answer to each probe, before any threshold."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # late: takes a second
 
     samples = [(person.identity_id, photo) for person in enrolled for photo in person.enrolled]
@@ -56,21 +78,17 @@ def baseline(enrolled: Sequence[Person], probes: Sequence[Appearance], *, target
     similarity = searched @ gallery.T
     best = similarity.argmax(axis=1)
     scores = similarity.max(axis=1)
-    strangers = np.array([p.truth is None for p in probes])
-    threshold = _threshold(scores[strangers], target_fpir)
-    return rates(
-        [
-            _answer(probe, samples[winner][0], over=bool(score > threshold))
-            for probe, winner, score in zip(probes, best, scores, strict=True)
-        ]
-    )
+    return [
+        Nearest(identity_id=samples[winner][0], similarity=float(score))
+        for winner, score in zip(best, scores, strict=True)
+    ]
 
 
 def _answer(probe: Appearance, best: str, *, over: bool) -> Answer:
     return Answer(truth=probe.truth, best=best, returned=over, matched=best if over else None)
 
 
-def _threshold(stranger_scores: npt.NDArray[np.float32], target_fpir: float) -> float:
+def _threshold(stranger_scores: npt.NDArray[np.float64], target_fpir: float) -> float:
     """The score that at most this share of the strangers exceed."""
     if not stranger_scores.size:
         return -np.inf

@@ -105,12 +105,7 @@ def cast(data: str, photos: Iterable[LabelledPhoto], *, limit: int, seed: int) -
     Raises:
         PeopleError: Nobody can be enrolled and searched for, or there is no stranger.
     """
-    by_identity: dict[str, list[LabelledPhoto]] = defaultdict(list)
-    for labelled in photos:
-        by_identity[labelled.identity_id].append(labelled)
-    order = np.random.default_rng(seed).permutation(len(by_identity))
-    names = sorted(by_identity)
-    persons = _with_strangers([_person(names[i], by_identity[names[i]]) for i in order])
+    persons = persons_of(photos, seed=seed)
     enrolled = [p for p in persons if not p.is_stranger and p.probes][:limit]
     strangers = [p for p in persons if p.is_stranger][:limit]
     if not enrolled or not strangers:
@@ -119,6 +114,19 @@ def cast(data: str, photos: Iterable[LabelledPhoto], *, limit: int, seed: int) -
             "at least one of each is needed: two people, one of them with two photos"
         )
     return People(data=data, persons=(*enrolled, *strangers))
+
+
+def persons_of(photos: Iterable[LabelledPhoto], *, seed: int) -> list[Person]:
+    """Everybody in the photos, in an order that the seed draws.
+
+    Where the source names no strangers and nobody has a single photo, some of them are made strangers.
+    """
+    by_identity: dict[str, list[LabelledPhoto]] = defaultdict(list)
+    for labelled in photos:
+        by_identity[labelled.identity_id].append(labelled)
+    order = np.random.default_rng(seed).permutation(len(by_identity))
+    names = sorted(by_identity)
+    return _with_strangers([_person(names[i], by_identity[names[i]]) for i in order])
 
 
 def _person(identity_id: str, photos: list[LabelledPhoto]) -> Person:
