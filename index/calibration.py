@@ -6,22 +6,17 @@ itself, is a stranger to the others.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import islice
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from index.errors import PolicyError
-from index.fusion import score, spread
 from index.gallery import Gallery
-from index.policy import Affine, Policy
-from index.records import Basis, Feature, IdentityId, Mask, Modality, Threshold, Vector
-from index.roll import Contents, Identity
-from index.vectors import centre, similarity, similarity_error
+from index.leave_one_out import SEARCHES, impostor_scores
+from index.policy import Affine
+from index.records import Basis, Mask, Threshold
+from index.roll import Contents
 
 Doubles = npt.NDArray[np.float64]
 
@@ -36,12 +31,10 @@ PRIOR_EXCESSES = 30
 EVIDENCE = 3.0
 """So many searches over the threshold must be expected before data speak for a target (the rule of three)."""
 
-_ROWS_AT_ONCE = 256
-_PAIRS_AT_ONCE = 16384
-"""Both bound the memory of one step, to tens of megabytes."""
 
-
-def thresholds_for(gallery: Gallery, target_fpir: float, *, limit: int = 1000) -> Mapping[Mask, Threshold]:
+def thresholds_for(
+    gallery: Gallery, target_fpir: float, *, limit: int = SEARCHES
+) -> Mapping[Mask, Threshold]:
     """The threshold of every probe mask for this gallery as it is: a pure function of contents and policy.
 
     Args:
@@ -89,136 +82,6 @@ def tail_threshold(scores: Doubles, fpir: float) -> float:
     excess = ordered[ordered > u] - u
     slope = (float(np.sum(excess)) + PRIOR_EXCESSES * PRIOR_SLOPE) / (len(excess) + PRIOR_EXCESSES)
     return u + slope * math.log(TAIL / fpir)
-
-
-def impostor_scores(contents: Contents, *, limit: int) -> Mapping[Mask, Doubles]:
-    """For every probe mask the best scores of leave-one-out searches, in ascending order.
-
-    One sample of each identity (not its mean, which is better than any probe will be) is searched against all
-    others. The identities are those of smallest hash: as good as drawn by lot, and the same in every worker.
-
-    Args:
-        contents: Of the gallery.
-        limit: Searches per mask at most.
-
-    Returns:
-        Per mask (n,) float64, n <= limit: identities that have the mask and somebody to be compared with.
-    """
-    drawn = sorted(contents.identities.values(), key=_lot)
-    searches = {mask: _samples(contents.policy, mask, drawn, limit) for mask in contents.policy.masks}
-    best = {mask: np.full(len(samples.identity_ids), -np.inf) for mask, samples in searches.items()}
-    for group in _groups(contents):
-        for start in range(0, limit, _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            products = _Products(group)
-            for mask, samples in searches.items():
-                if samples.identity_ids[part] and mask.intersection(group.vectors):
-                    found = _best_of_group(contents.policy, mask, samples[part], products)
-                    best[mask][part] = np.maximum(best[mask][part], found)
-    return {mask: np.sort(scores[np.isfinite(scores)]) for mask, scores in best.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
-    """Identities with their vectors in rows: samples to be searched, or means to be found."""
-
-    identity_ids: tuple[IdentityId, ...]
-    vectors: Mapping[Modality, Vector]
-    """(n, D) each."""
-
-    def __getitem__(self, part: slice) -> "_Rows":
-        vectors = {modality: rows[part] for modality, rows in self.vectors.items()}
-        return _Rows(identity_ids=self.identity_ids[part], vectors=vectors)
-
-
-def _lot(identity: Identity) -> bytes:
-    return blake2b(identity.identity_id.encode(), digest_size=8).digest()
-
-
-def _groups(contents: Contents) -> Sequence[_Rows]:
-    """The means of those enrolled in exactly the same modalities, together: no row is without a vector."""
-    members: dict[Mask, list[Identity]] = defaultdict(list)
-    for identity in contents.identities.values():
-        members[identity.mask].append(identity)
-    return [
-        _Rows(
-            identity_ids=tuple(identity.identity_id for identity in group),
-            vectors={
-                modality: np.stack([identity.means[modality] for identity in group]) for modality in mask
-            },
-        )
-        for mask, group in members.items()
-    ]
-
-
-def _samples(policy: Policy, mask: Mask, drawn: Iterable[Identity], limit: int) -> _Rows:
-    """One probe of this mask for each of the first identities that have one."""
-    probes = ((identity.identity_id, _first_usable(policy, mask, identity)) for identity in drawn)
-    chosen = list(
-        islice(((identity_id, probe) for identity_id, probe in probes if probe.keys() == mask), limit)
-    )
-    return _Rows(
-        identity_ids=tuple(identity_id for identity_id, _ in chosen),
-        vectors={
-            modality: centre(
-                np.stack([probe[modality].vector for _, probe in chosen]), policy.row(modality).mean
-            )
-            for modality in (mask if chosen else ())
-        },
-    )
-
-
-def _first_usable(policy: Policy, mask: Mask, identity: Identity) -> Mapping[Modality, Feature]:
-    """Of each modality of the mask the first sample, by template id, that would be evidence."""
-    probe: dict[Modality, Feature] = {}
-    for template in reversed(identity.templates):
-        probe.update(policy.usable({m: feature for m, feature in template.features.items() if m in mask}))
-    return probe
-
-
-class _Products:
-    """Cosines of samples and a group, in float32. Masks that search the same samples share them."""
-
-    def __init__(self, group: _Rows) -> None:
-        self.group = group
-        self._place = {identity_id: row for row, identity_id in enumerate(group.identity_ids)}
-        self._made: dict[tuple[Modality, tuple[IdentityId, ...]], Vector] = {}
-
-    def own(self, samples: _Rows) -> npt.NDArray[np.int64]:
-        """(n,): where each sample's own identity stands in the group, −1 if it does not."""
-        return np.array([self._place.get(identity_id, -1) for identity_id in samples.identity_ids])
-
-    def of(self, modality: Modality, samples: _Rows) -> Vector:
-        """(n, G): each sample in its row."""
-        key = modality, samples.identity_ids
-        if key not in self._made:
-            self._made[key] = samples.vectors[modality] @ self.group.vectors[modality].T
-        return self._made[key]
-
-
-def _best_of_group(policy: Policy, probe_mask: Mask, samples: _Rows, products: _Products) -> Doubles:
-    """The best score of each sample in the group, its own identity left out; −∞ if there is nobody else.
-
-    One float32 matrix product per modality finds the best and whatever comes within its error; `similarity`
-    then says the score, so that neither BLAS nor the order of the rows has a part in the threshold.
-    """
-    group = products.group
-    mask = probe_mask.intersection(group.vectors)
-    coarse = score(policy, mask, {modality: products.of(modality, samples) for modality in mask})
-    own = products.own(samples)
-    at_home = np.flatnonzero(own >= 0)
-    coarse[at_home, own[at_home]] = -np.inf
-    # As if D were greater by 256, which is more than the few roundings of the score itself can do.
-    error = {modality: similarity_error(group.vectors[modality].shape[1] + 256) for modality in mask}
-    near = coarse >= np.max(coarse, axis=1, keepdims=True) - 2.0 * spread(policy, mask, error)
-    near[at_home, own[at_home]] = False
-    best = np.full(len(own), -np.inf)
-    pairs = np.flatnonzero(near)
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        row, column = np.divmod(pairs[start : start + _PAIRS_AT_ONCE], near.shape[1])
-        cosines = {m: similarity(group.vectors[m][column], samples.vectors[m][row]) for m in mask}
-        np.maximum.at(best, row, score(policy, mask, cosines))
-    return best
 
 
 def threshold_at_fpir(impostor_scores: npt.ArrayLike, fpir: float) -> float:
