@@ -4,7 +4,7 @@ Indexes are built from it and answer for it; it alone says what the gallery hold
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,27 @@ class Change:
         return before - after
 
 
+def identity_of(policy: Policy, templates: Iterable[Template]) -> Identity:
+    """The identity that these samples make; at least one, all of one person, checked before."""
+    ordered = tuple(sorted(templates, key=lambda template: template.template_id))
+    means = {}
+    for row in policy.rows:
+        vectors = [t.features[row.modality].vector for t in ordered if row.modality in t.features]
+        if vectors:
+            means[row.modality] = robust_mean(centre(np.stack(vectors), row.mean))
+    return Identity(identity_id=ordered[0].identity_id, templates=ordered, means=means)
+
+
+def centred(policy: Policy, probe: Mapping[Modality, Feature]) -> Mapping[Modality, Vector]:
+    """The centred vectors of those features that are evidence, by rank."""
+    usable = policy.usable(probe)
+    return {
+        row.modality: centre(usable[row.modality].vector, row.mean)
+        for row in policy.rows
+        if row.modality in usable
+    }
+
+
 class Roll:
     """Identities by id. Not safe to share between threads: the gallery that owns it holds a lock."""
 
@@ -95,7 +116,7 @@ class Roll:
         before = self._identities.get(template.identity_id)
         others = () if before is None else before.templates
         kept = [other for other in others if other.template_id != template.template_id]
-        change = Change(before=before, after=self._identity([*kept, template]))
+        change = Change(before=before, after=identity_of(self.policy, [*kept, template]))
         self._apply(template.identity_id, change, version)
         return change
 
@@ -110,7 +131,7 @@ class Roll:
             if version is not None:
                 self.version = version
             return Change(before=before, after=before)
-        change = Change(before=before, after=self._identity(kept) if kept else None)
+        change = Change(before=before, after=identity_of(self.policy, kept) if kept else None)
         self._apply(identity_id, change, version)
         return change
 
@@ -118,12 +139,8 @@ class Roll:
         """The centred vectors of a probe that are evidence and have somebody to be compared with, by rank."""
         for modality, feature in features.items():
             self._check(modality, feature)
-        usable = self.policy.usable(features)
-        return {
-            modality: centre(usable[modality].vector, self.policy.row(modality).mean)
-            for modality in self.policy.modalities
-            if modality in usable and modality in self._dimensions
-        }
+        vectors = centred(self.policy, features)
+        return {modality: vector for modality, vector in vectors.items() if modality in self._dimensions}
 
     def contents(self) -> Contents:
         """What is enrolled now; O(N), but only references are copied."""
@@ -143,15 +160,6 @@ class Roll:
                 "their similarity would mean nothing. Extract it anew."
             )
         check_unit_vector(feature.vector, self._fixed.get(modality, self._dimensions.get(modality)))
-
-    def _identity(self, templates: list[Template]) -> Identity:
-        ordered = tuple(sorted(templates, key=lambda template: template.template_id))
-        means = {}
-        for row in self.policy.rows:
-            vectors = [t.features[row.modality].vector for t in ordered if row.modality in t.features]
-            if vectors:
-                means[row.modality] = robust_mean(centre(np.stack(vectors), row.mean))
-        return Identity(identity_id=ordered[0].identity_id, templates=ordered, means=means)
 
     def _apply(self, identity_id: IdentityId, change: Change, version: int | None) -> None:
         if change.before is not None:

@@ -17,7 +17,7 @@ from stream.envelope import TRACEPARENT, Headers, Outgoing, cloud_event_headers,
 from stream.errors import RecordError
 from stream.events import Decision, Event, Missing, ProbeSample, RawRecord, Rejected, Source, SubjectId
 from stream.reasons import Reason
-from stream.wire_json import faults, json_bytes
+from stream.wire_json import faults, json_bytes, number
 
 __all__ = [
     "DecisionRecord",
@@ -33,8 +33,6 @@ __all__ = [
 SCHEMA_VERSION = 1
 EVENT_TYPE = "sightline.decision.v1"
 DEFAULT_ORIGIN = "sightline"
-DECIMALS = 6
-"""Of every float in the value: far under what tells two candidates apart, and free of float noise."""
 ID_HEX_DIGITS = 32
 
 
@@ -180,13 +178,8 @@ def _event_time_ms(decision: Decision) -> int:
     return events[-1].event_time_ms
 
 
-def _number(value: float) -> float:
-    """Rounded, and never minus zero."""
-    return round(float(value), DECIMALS) + 0.0
-
-
 def _optional(value: float | None) -> float | None:
-    return None if value is None else _number(value)
+    return None if value is None else number(value)
 
 
 def _candidate(candidate: Candidate) -> dict[str, object]:
@@ -194,16 +187,16 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "rank": candidate.rank,
         "identity_id": candidate.identity_id,
         "template_id": candidate.template_id,
-        "score": _number(candidate.score),
-        "probability": _number(candidate.probability),
-        "similarity": {m: _number(candidate.similarity[m]) for m in sorted(candidate.similarity)},
+        "score": number(candidate.score),
+        "probability": number(candidate.probability),
+        "similarity": {m: number(candidate.similarity[m]) for m in sorted(candidate.similarity)},
     }
 
 
 def _threshold(threshold: Threshold) -> dict[str, object]:
     return {
-        "score": _number(threshold.score),
-        "target_fpir": _number(threshold.target_fpir),
+        "score": number(threshold.score),
+        "target_fpir": number(threshold.target_fpir),
         "gallery_size": threshold.gallery_size,
         "policy_id": threshold.policy_id,
         "basis": threshold.basis,

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from index.records import Modality
+from index.records import IdentityId, Modality, TemplateId
 from stream.codec import Limits, media_type
 from stream.envelope import (
     MAX_ID_BYTES,
@@ -27,10 +27,10 @@ from stream.envelope import (
     rejected,
     rfc3339,
 )
-from stream.events import EnrolmentRequest, EnrolmentResult, RawRecord, RawSample, Rejected
+from stream.events import EnrolmentRequest, EnrolmentResult, RawRecord, RawSample, Rejected, Resemblance
 from stream.features.extractor import EMBEDDING_CONTENT_TYPE
 from stream.reasons import Reason, Stage
-from stream.wire_json import faults, json_bytes
+from stream.wire_json import faults, json_bytes, number
 
 REQUEST_TYPE = "sightline.enrolment.v1"
 RESULT_TYPE = "sightline.enrolment-result.v1"
@@ -85,6 +85,14 @@ class _RequestPart(_Wire):
     expires_at: _Id | None = None
 
 
+class _ResemblancePart(_Wire):
+    identity_id: str
+    template_id: str
+    score: float
+    threshold: float
+    similarity: dict[str, float]
+
+
 class _ResultPart(_Wire):
     model_config = ConfigDict(strict=False)
 
@@ -95,6 +103,8 @@ class _ResultPart(_Wire):
     status: Literal["accepted", "rejected"]
     reasons: tuple[str, ...]
     detail: str
+    warnings: tuple[str, ...] = ()
+    resembles: _ResemblancePart | None = None
 
 
 class _FaultError(Exception):
@@ -165,6 +175,8 @@ def encode_result(result: EnrolmentResult, *, time_ms: int, origin: str = DEFAUL
         "status": "accepted" if result.accepted else "rejected",
         "reasons": result.reasons,
         "detail": result.detail,
+        "warnings": result.warnings,
+        "resembles": None if result.resembles is None else _resemblance(result.resembles),
     }
     return Outgoing(
         key=result.identity_id.encode(),
@@ -193,6 +205,8 @@ def decode_result(record: RawRecord) -> EnrolmentResult | Rejected:
         accepted=part.status == "accepted",
         reasons=part.reasons,
         detail=part.detail,
+        warnings=part.warnings,
+        resembles=None if part.resembles is None else _read_resemblance(part.resembles),
     )
 
 
@@ -206,6 +220,26 @@ def refusal(record: RawRecord, fault: Rejected) -> EnrolmentResult:
         accepted=False,
         reasons=(fault.reason.value,),
         detail=fault.detail,
+    )
+
+
+def _resemblance(other: Resemblance) -> dict[str, object]:
+    return {
+        "identity_id": other.identity_id,
+        "template_id": other.template_id,
+        "score": number(other.score),
+        "threshold": number(other.threshold),
+        "similarity": {m: number(other.similarity[m]) for m in sorted(other.similarity)},
+    }
+
+
+def _read_resemblance(part: _ResemblancePart) -> Resemblance:
+    return Resemblance(
+        identity_id=IdentityId(part.identity_id),
+        template_id=TemplateId(part.template_id),
+        score=part.score,
+        threshold=part.threshold,
+        similarity={Modality(modality): cosine for modality, cosine in part.similarity.items()},
     )
 
 

@@ -194,6 +194,19 @@ class EnrolmentRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resemblance:
+    """Somebody else who is enrolled, and how much a new sample is like them."""
+
+    identity_id: IdentityId
+    template_id: TemplateId
+    """The sample of theirs nearest to the new one."""
+    score: float
+    threshold: float
+    """From which score on the service would return the new sample as them."""
+    similarity: Mapping[Modality, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentResult:
     """What became of a request."""
 
@@ -202,7 +215,12 @@ class EnrolmentResult:
     template_id: str | None
     accepted: bool
     reasons: tuple[str, ...]
+    """Codes of what rejected it; none when it was accepted."""
     detail: str
+    warnings: tuple[str, ...] = ()
+    """Codes of what a person should look at."""
+    resembles: Resemblance | None = None
+    """Who else it may be a sample of, where that is a reason or a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

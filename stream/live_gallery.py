@@ -11,6 +11,7 @@ from index.errors import GalleryError, UnknownIdentityError
 from index.gallery import Gallery
 from index.policy import Policy
 from index.records import Feature, IdentityId, Mask, Modality, SearchResult, TemplateId, Threshold
+from index.roll import Identity
 from stream.events import Enrolled, GalleryState, Withdrawn
 
 
@@ -47,13 +48,17 @@ class LiveGallery:
                     refused.append(error)
         return tuple(refused)
 
+    def identity(self, identity_id: IdentityId) -> Identity | None:
+        """What is enrolled of an identity; None if it is unknown."""
+        try:
+            return self._gallery.identity(identity_id)
+        except UnknownIdentityError:
+            return None
+
     def template_ids(self, identity_id: IdentityId) -> tuple[TemplateId, ...]:
         """The templates of an identity; none if it is unknown."""
-        try:
-            identity = self._gallery.identity(identity_id)
-        except UnknownIdentityError:
-            return ()
-        return tuple(template.template_id for template in identity.templates)
+        identity = self.identity(identity_id)
+        return () if identity is None else tuple(template.template_id for template in identity.templates)
 
     def search(
         self, features: Mapping[Modality, Feature], k: int

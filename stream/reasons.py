@@ -33,6 +33,10 @@ class Reason(StrEnum):
     # Enrolment requests.
     BAD_REQUEST = "bad_request"
     UNKNOWN_IDENTITY = "unknown_identity"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    """Enrolment: the sample could be returned as somebody else who is enrolled."""
+    OUTLIER_SAMPLE = "outlier_sample"
+    """Enrolment: the sample is unlike the others of its identity."""
     # The join.
     LATE = "late"
     WINDOW_DECIDED = "window_decided"

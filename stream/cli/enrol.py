@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -27,11 +28,21 @@ AllowRejects = Annotated[
     bool, typer.Option("--allow-rejects", help="Exit with 0 though some photos were rejected.")
 ]
 
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit with 1 though a photo was only warned of. What is rejected, the worker's "
+        "SIGHTLINE_REVIEW says.",
+    ),
+]
+
 
 def enrol(
     path: PeoplePath,
     bootstrap: Bootstrap = None,
     allow_rejects: AllowRejects = False,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Enrol a folder of people or a manifest, and wait for every answer.
@@ -45,7 +56,9 @@ def enrol(
     with counting("enrolling", len(photos)) as tick:
         results = run(enrol_all(settings, new_run_id(), photos, on_result=tick))
     _report(results, as_json=as_json)
-    if not allow_rejects and not all(result.accepted for result in results):
+    rejected = any(not result.accepted for result in results)
+    warned = any(result.warnings for result in results)
+    if (rejected and not allow_rejects) or (warned and strict):
         raise typer.Exit(Exit.FAILURE)
 
 
@@ -60,6 +73,7 @@ def counting(what: str, total: int) -> Iterator[Callable[[object], None]]:
 
 def _report(results: tuple[EnrolmentResult, ...], *, as_json: bool) -> None:
     rejected = [result for result in results if not result.accepted]
+    warned = [result for result in results if result.accepted and result.warnings]
     accepted = len(results) - len(rejected)
     identities = len({result.identity_id for result in results if result.accepted})
     if as_json:
@@ -69,14 +83,23 @@ def _report(results: tuple[EnrolmentResult, ...], *, as_json: bool) -> None:
                 "identities": identities,
                 "rejected": [asdict(result) for result in rejected],
                 "reasons": dict(Counter(reason for result in rejected for reason in result.reasons)),
+                "warned": [asdict(result) for result in warned],
+                "warnings": dict(Counter(code for result in warned for code in result.warnings)),
             }
         )
         return
-    out.print(f"{accepted} templates of {identities} identities enrolled, {len(rejected)} rejected")
-    if rejected:
-        table = Table("identity", "template", "reasons", "detail")
-        for result in rejected:
+    out.print(
+        f"{accepted} templates of {identities} identities enrolled, {len(warned)} of them with a warning; "
+        f"{len(rejected)} rejected"
+    )
+    if rejected or warned:
+        table = Table("identity", "template", "answer", "codes", "detail")
+        for result in (*rejected, *warned):
             table.add_row(
-                result.identity_id, result.template_id or "", ", ".join(result.reasons), result.detail
+                escape(result.identity_id),
+                escape(result.template_id or ""),
+                "rejected" if result.reasons else "warning",
+                ", ".join((*result.reasons, *result.warnings)),
+                escape(result.detail),
             )
         out.print(table)

@@ -16,7 +16,7 @@ from stream.gallery_record import encode_template, tombstone
 from stream.hooks import EnrolmentAnswered, Observer
 from stream.live_gallery import LiveGallery
 from stream.reasons import Reason
-from stream.review import review
+from stream.review import REVIEW_POLICIES, review
 from stream.worker.crew import Crew
 from stream.worker.extraction import ExtractionPool
 from stream.worker.faust_internals import BrokerEvidence
@@ -42,7 +42,13 @@ class _Pending:
 
 
 class Enroller:
-    """Answers enrolment requests one after another; only their extraction runs ahead."""
+    """Answers enrolment requests one after another; only their extraction runs ahead.
+
+    Each is reviewed in a gallery that holds everything this worker published before, and, from the first
+    request after an assignment on, everything that the partition's previous owner did. All requests of one
+    identity are one partition's, so no sample of its own is ever overlooked. What another worker publishes in
+    the same moment, for another identity, may be.
+    """
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class Enroller:
         limits: Mapping[Modality, Limits],
     ) -> None:
         self._topics = settings.topics
+        self._policy = REVIEW_POLICIES[settings.review]
         self._gallery = gallery
         self._feed = feed
         self._pool = pool
@@ -70,6 +77,10 @@ class Enroller:
             max_value_bytes=settings.max_image_bytes * 4 // 3 + ENVELOPE_BYTES,
             max_skew_ms=settings.max_skew_ms,
         )
+        self._published = 0
+        """The gallery's version that holds all that this worker has published."""
+        self._caught_up_in: int | None = None
+        """The group's generation in which the gallery was last compared with its topic."""
         self._pending: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=AHEAD)
 
     async def on_event(self, faust_event: Any) -> None:
@@ -94,8 +105,14 @@ class Enroller:
         while True:
             pending = await self._pending.get()
             if pending.generation == self._evidence.generation:
+                await self._see_previous_owners(pending.generation)
                 await self._answer(pending)
                 pending.faust_event.ack()
+
+    async def _see_previous_owners(self, generation: int) -> None:
+        if generation != self._caught_up_in:
+            await self._feed.caught_up()
+            self._caught_up_in = generation
 
     async def _extract(self, request: EnrolmentRequest) -> Extracted:
         extracted: dict[Modality, Feature | Unusable] = {}
@@ -129,18 +146,14 @@ class Enroller:
     async def _enrol(self, request: EnrolmentRequest, extracted: Extracted) -> EnrolmentResult:
         # A replayed request must write the same key again, not a second template.
         template_id = TemplateId(request.template_id or request.request_id)
-        reviewed = review(request, extracted, template_id, self._gallery.policy)
-        if isinstance(reviewed, EnrolmentResult):
-            return reviewed
-        await self._publish(encode_template(reviewed))
-        return EnrolmentResult(
-            request_id=request.request_id,
-            identity_id=request.identity_id,
-            template_id=template_id,
-            accepted=True,
-            reasons=(),
-            detail="enrolled",
+        await self._feed.reached(self._published)
+        reviewed = await asyncio.get_running_loop().run_in_executor(
+            None,
+            lambda: review(request, extracted, template_id, gallery=self._gallery, policy=self._policy),
         )
+        if reviewed.template is not None:
+            await self._publish(encode_template(reviewed.template))
+        return reviewed.result
 
     async def _withdraw(self, request: EnrolmentRequest) -> EnrolmentResult:
         # What was enrolled a moment ago may stand in the topic and not in the gallery yet.
@@ -160,4 +173,4 @@ class Enroller:
         )
 
     async def _publish(self, record: Outgoing) -> None:
-        await self._publisher.send(self._topics.gallery, record, partition=0)
+        self._published = 1 + await self._publisher.send(self._topics.gallery, record, partition=0)

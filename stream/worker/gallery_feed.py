@@ -54,9 +54,12 @@ class GalleryFeed:
 
     async def caught_up(self) -> None:
         """Waits until the gallery holds everything that its topic holds now."""
-        end = (await self._consumer.end_offsets([self._tp]))[self._tp]
+        await self.reached((await self._consumer.end_offsets([self._tp]))[self._tp])
+
+    async def reached(self, version: int) -> None:
+        """Waits until the gallery is of this version or a later one; without asking the broker."""
         async with self._applied:
-            await self._applied.wait_for(lambda: self._position >= end)
+            await self._applied.wait_for(lambda: self._position >= version)
 
     async def stop(self) -> None:
         """Disconnects."""

@@ -73,8 +73,8 @@ class Publisher:
             await self._producer.stop()
             self._producer = None
 
-    async def send(self, topic: str, record: Outgoing, *, partition: int | None = None) -> None:
-        """Returns when the record is delivered.
+    async def send(self, topic: str, record: Outgoing, *, partition: int | None = None) -> int:
+        """Returns the record's offset when it is delivered.
 
         Raises:
             FencedError: The worker may have lost its partitions.
@@ -87,9 +87,10 @@ class Publisher:
             delivery = await self._producer.send(
                 topic, record.value, key=record.key, partition=partition, headers=list(record.headers)
             )
-            await asyncio.wait_for(delivery, SEND_TIMEOUT_S)
+            placed = await asyncio.wait_for(delivery, SEND_TIMEOUT_S)
         except (KafkaError, TimeoutError) as error:
             raise PublishError(
                 f"{topic} did not take a record within {SEND_TIMEOUT_S:.0f} s ({error!r}); "
                 "stopping, a restart replays; see that the topic exists and may be written to"
             ) from error
+        return int(placed.offset)

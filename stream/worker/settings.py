@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.records import Modality
+from stream.review import ReviewMode
 from stream.worker.topics import TopicNames, TopicSpec
 
 
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     """A policy file; None takes the one shipped with the pack."""
     target_fpir: float = Field(default=0.01, gt=0, lt=1)
     """At most this share of strangers is to be returned as somebody known."""
+    review: ReviewMode = ReviewMode.LENIENT
+    """Whether an enrolment that looks like somebody else's, or unlike its own, is rejected or warned of."""
     candidates: int = Field(default=5, ge=2, le=100)
     """Length K of the candidate list in a decision; without a runner-up no margin could be asked for."""
 

@@ -64,7 +64,7 @@ def test_from_a_folder_of_people_to_decisions_and_back_out(
 ) -> None:
     """Enrolled by one folder, found by another, shown while they are there, gone when withdrawn."""
     enrolled = document(sightline("enrol", str(lay_out(tmp_path / "known", [0, 1])), "--json"))
-    assert enrolled == {"accepted": 6, "identities": 3, "rejected": [], "reasons": {}}
+    assert (enrolled["accepted"], enrolled["identities"], enrolled["rejected"]) == (6, 3, [])
 
     again = document(sightline("enrol", str(tmp_path / "known"), "--json"))
     assert again["accepted"] == 6

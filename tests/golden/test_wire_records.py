@@ -33,6 +33,7 @@ from stream.events import (
     EnrolmentResult,
     RawRecord,
     RawSample,
+    Resemblance,
     Source,
     SubjectId,
     Window,
@@ -63,8 +64,16 @@ RESULT = EnrolmentResult(
     identity_id="ann/1",
     template_id="front",
     accepted=False,
-    reasons=("no_face",),
-    detail="no face in 640x480",
+    reasons=("possible_duplicate",),
+    detail="rejected; score 6.00 with bob (b/2), a match from 4.00",
+    warnings=("outlier_sample",),
+    resembles=Resemblance(
+        identity_id=IdentityId("bob"),
+        template_id=TemplateId("b/2"),
+        score=6.0,
+        threshold=4.0,
+        similarity={TEXT: 0.25, IMAGE: 0.625},
+    ),
 )
 TEMPLATE = Template(
     identity_id=IdentityId("ann/1"),
