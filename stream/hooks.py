@@ -1,9 +1,10 @@
 """What happens inside, as frozen facts for metrics and tests, of which the core knows nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from index.records import Mask, Modality, Outcome
+from index.records import Mask, Modality, Threshold, Verdict
 from stream.events import ClosedBy
 from stream.reasons import Reason, Stage
 
@@ -60,21 +61,28 @@ class WindowClosed:
 class DecisionPublished:
     """A decision was delivered."""
 
-    outcome: Outcome
+    verdict: Verdict
     mask: Mask
     """The modalities that it was made from."""
+    closed_by: ClosedBy
     join_s: float
     """From the broker's append of the last input to the window's closing."""
-    extract_s: float
-    """From the window's closing to its last feature."""
-    search_s: float
     total_s: float
     """From the broker's append of the last input to the delivery."""
+    overdue_s: float
+    """From the first moment at which the window could close to the delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageTimed:
-    """A stage worked this long on one input."""
+class StageEntered:
+    """A stage took an input in; `StageLeft` follows."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLeft:
+    """A stage is through with an input, whatever came of it."""
 
     stage: str
     seconds: float
@@ -96,6 +104,25 @@ class GalleryChanged:
     version: int
     identities: int
     templates: int
+    changed_ms: int
+    """When the change was made, by the clock of who made it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryFollowed:
+    """The gallery's topic was asked for what is new."""
+
+    behind_records: int
+    """On the topic at its last answer, and not in the gallery yet."""
+    answered_ms: int | None
+    """When the broker last answered; None before its first answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdsMade:
+    """The gallery has new thresholds."""
+
+    thresholds: Mapping[Mask, Threshold]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +133,12 @@ class PartitionMoved:
     watermark_ms: int | None
     held_events: int
     held_subjects: int
+    unread_records: int
+    """On the broker at its last answer, and not handed over yet."""
+    unacked_records: int
+    """Handed over and not acknowledged yet."""
+    oldest_append_ms: int | None
+    """Append of the record that has been under way longest; None when none is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +156,12 @@ Fact = (
     | EventSetAside
     | WindowClosed
     | DecisionPublished
-    | StageTimed
+    | StageEntered
+    | StageLeft
     | EnrolmentAnswered
     | GalleryChanged
+    | GalleryFollowed
+    | ThresholdsMade
     | PartitionMoved
     | PartitionReleased
 )

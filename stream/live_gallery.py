@@ -71,6 +71,11 @@ class LiveGallery:
             return self._gallery.search(features, k), self._thresholds
 
     @property
+    def thresholds(self) -> Mapping[Mask, Threshold]:
+        """Those that the latest search took; none before the first."""
+        return self._thresholds
+
+    @property
     def state(self) -> GalleryState:
         """Version and size, of one moment."""
         with self._lock:

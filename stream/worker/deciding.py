@@ -9,6 +9,7 @@ from index.records import Feature, Modality
 from stream.dead_letter_record import encode_dead_letter
 from stream.decision_record import Timing, encode_decision
 from stream.events import (
+    ClosedBy,
     ClosedWindow,
     Event,
     Missing,
@@ -26,6 +27,7 @@ from stream.worker.extraction import ExtractionPool
 from stream.worker.partition import PartitionState
 from stream.worker.publisher import Publisher
 from stream.worker.settings import Settings
+from stream.worker.stages import stage
 
 Done = Callable[..., None]
 """Called with the partition's state and the sources that need nothing more."""
@@ -84,7 +86,8 @@ class Deciding:
         letter = encode_dead_letter(
             record, reason=rejected.reason, stage=rejected.stage, error=rejected.detail
         )
-        await self._publisher.send(self._topics.dead_letters, letter, partition=state.number)
+        with stage(self._observer, "deliver"):
+            await self._publisher.send(self._topics.dead_letters, letter, partition=state.number)
         self._observer.observe(EventSetAside(modality=modality, reason=rejected.reason, stage=rejected.stage))
         if then is not None:
             then(state, record.source)
@@ -98,11 +101,13 @@ class Deciding:
         mask = frozenset(event.modality for event in closed.events if event.modality is not None)
         self._observer.observe(WindowClosed(mask=mask, closed_by=closed.closed_by, events=len(closed.events)))
         closed_s = time.time()
-        probe = self._probe(closed, {event: await feature for event, feature in features.items()})
+        with stage(self._observer, "await_features"):
+            probe = self._probe(closed, {event: await feature for event, feature in features.items()})
         extracted_s = time.time()
-        decision = await asyncio.get_running_loop().run_in_executor(
-            self._searchers, self._recogniser.decide, probe
-        )
+        with stage(self._observer, "search"):
+            decision = await asyncio.get_running_loop().run_in_executor(
+                self._searchers, self._recogniser.decide, probe
+            )
         decided_s = time.time()
         if state.revoked:
             return
@@ -113,18 +118,20 @@ class Deciding:
             search_ms=(decided_s - extracted_s) * 1000,
             total_ms=(decided_s - append_s) * 1000,
         )
-        await self._publisher.send(
-            self._topics.matches, encode_decision(decision, timing), partition=state.number
-        )
+        with stage(self._observer, "deliver"):
+            await self._publisher.send(
+                self._topics.matches, encode_decision(decision, timing), partition=state.number
+            )
         then(state, *(event.source for event in everything))
+        delivered_s = time.time()
         self._observer.observe(
             DecisionPublished(
-                outcome=decision.verdict.outcome,
+                verdict=decision.verdict,
                 mask=frozenset(s.event.modality for s in probe.samples if s.event.modality is not None),
+                closed_by=closed.closed_by,
                 join_s=closed_s - append_s,
-                extract_s=extracted_s - closed_s,
-                search_s=decided_s - extracted_s,
-                total_s=time.time() - append_s,
+                total_s=delivered_s - append_s,
+                overdue_s=delivered_s - due_s(closed, append_s, grace_s=self._settings.grace_ms / 1000),
             )
         )
 
@@ -149,3 +156,16 @@ class Deciding:
             missing=tuple(missing),
             markers=closed.markers,
         )
+
+
+def due_s(closed: ClosedWindow, append_s: float, *, grace_s: float) -> float:
+    """The first moment at which a window could close; what passes after it is the service's own delay.
+
+    Args:
+        closed: The window.
+        append_s: When the broker appended its last input.
+        grace_s: How far out of order events may arrive.
+    """
+    if closed.closed_by is ClosedBy.COMPLETE:
+        return append_s
+    return max(append_s, closed.window.end_ms / 1000 + grace_s)

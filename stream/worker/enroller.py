@@ -24,6 +24,7 @@ from stream.worker.gallery_feed import GalleryFeed
 from stream.worker.pipeline import raw_record_of
 from stream.worker.publisher import Publisher
 from stream.worker.settings import Settings
+from stream.worker.stages import stage
 from stream.worker.topics import ENVELOPE_BYTES
 
 Extracted = Mapping[Modality, Feature | Unusable]
@@ -106,7 +107,8 @@ class Enroller:
             pending = await self._pending.get()
             if pending.generation == self._evidence.generation:
                 await self._see_previous_owners(pending.generation)
-                await self._answer(pending)
+                with stage(self._observer, "enrolment"):
+                    await self._answer(pending)
                 pending.faust_event.ack()
 
     async def _see_previous_owners(self, generation: int) -> None:

@@ -1,13 +1,13 @@
 """Feature extraction beside the join: a thread pool with a bound on what may be under way."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from index.records import Feature, Modality
 from stream.features.extractor import Extractor, Unusable
-from stream.hooks import Observer, StageTimed
+from stream.hooks import Observer
+from stream.worker.stages import stage
 
 
 class Budget:
@@ -54,17 +54,13 @@ class ExtractionPool:
 
     async def extract(self, modality: Modality, content_type: str, data: bytes) -> Feature | Unusable:
         """The feature of one payload whose share of the budget the caller has acquired; gives it back."""
-        started_s = time.perf_counter()
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._pool, self._extractors[modality].extract, content_type, data
-            )
+            with stage(self._observer, f"extract_{modality}"):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._extractors[modality].extract, content_type, data
+                )
         finally:
             self.budget.release(len(data))
-            self._observer.observe(
-                StageTimed(stage=f"extract_{modality}", seconds=time.perf_counter() - started_s)
-            )
 
     def close(self) -> None:
         """Lets running extractions finish and refuses new ones."""

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stream.events import Enrolled, Rejected, Source, Withdrawn
 from stream.gallery_record import decode_template
-from stream.hooks import GalleryChanged, Observer
+from stream.hooks import GalleryChanged, GalleryFollowed, Observer, ThresholdsMade
 from stream.live_gallery import LiveGallery
 from stream.worker.clients import consumer_options
 from stream.worker.logs import get_logger
@@ -44,6 +44,7 @@ class GalleryFeed:
 
     async def run(self) -> None:
         """Reads for ever; raises what cannot be survived, and the worker stops."""
+        told = self._gallery.thresholds
         while True:
             batches = await self._consumer.getmany(self._tp, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
             if records := batches.get(self._tp):
@@ -51,6 +52,15 @@ class GalleryFeed:
             async with self._applied:
                 self._position = await self._consumer.position(self._tp)
                 self._applied.notify_all()
+            self._observer.observe(
+                GalleryFollowed(
+                    behind_records=max(0, (self._consumer.highwater(self._tp) or 0) - self._position),
+                    answered_ms=self._consumer.last_poll_timestamp(self._tp),
+                )
+            )
+            if (thresholds := self._gallery.thresholds) is not told:
+                self._observer.observe(ThresholdsMade(thresholds=thresholds))
+                told = thresholds
 
     async def caught_up(self) -> None:
         """Waits until the gallery holds everything that its topic holds now."""
@@ -72,7 +82,12 @@ class GalleryFeed:
             log.error("template refused; its identity is not searched for it", error=str(error))
         state = self._gallery.state
         self._observer.observe(
-            GalleryChanged(version=state.version, identities=state.identities, templates=state.templates)
+            GalleryChanged(
+                version=state.version,
+                identities=state.identities,
+                templates=state.templates,
+                changed_ms=records[-1].timestamp,
+            )
         )
 
     def _changes(self, records: Sequence[ConsumerRecord]) -> Iterator[tuple[Enrolled | Withdrawn, int]]:

@@ -33,9 +33,14 @@ class Health:
         self.turned_at_s = time.monotonic()
 
     @property
+    def loop_age_s(self) -> float:
+        """Seconds since the event loop came round."""
+        return time.monotonic() - self.turned_at_s
+
+    @property
     def alive(self) -> bool:
         """Whether the event loop turns."""
-        return time.monotonic() - self.turned_at_s < ALIVE_WITHIN_S
+        return self.loop_age_s < ALIVE_WITHIN_S
 
     def unready(self) -> list[str]:
         """What is still missing before decisions can be trusted; empty when ready."""

@@ -24,7 +24,7 @@ class PartitionState:
         self.next_offset = dict(tail.first_offset)
         self.features: dict[Source, asyncio.Task[Feature | Unusable]] = {}
         self.append_ms: dict[Source, int] = {}
-        """When the broker appended each record that is under way."""
+        """When the broker appended each record that is under way, in the order of arrival."""
         self.revoked = False
         self._frontiers = {topic: AckFrontier() for topic in tail.first_offset}
         self._unacked: dict[str, deque[tuple[int, Any]]] = {topic: deque() for topic in tail.first_offset}
@@ -60,6 +60,11 @@ class PartitionState:
             unacked = self._unacked[source.topic]
             while reached is not None and unacked and unacked[0][0] <= reached:
                 unacked.popleft()[1].ack()
+
+    @property
+    def oldest_append_ms(self) -> int | None:
+        """Append of the record that has been under way longest; None when none is."""
+        return next(iter(self.append_ms.values()), None)
 
     @property
     def unacked(self) -> int:

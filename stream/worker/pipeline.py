@@ -152,6 +152,9 @@ class Pipeline:
                     watermark_ms=state.clock.watermark_ms,
                     held_events=state.join.held_events,
                     held_subjects=state.join.held_subjects,
+                    unread_records=self._unread(state),
+                    unacked_records=state.unacked,
+                    oldest_append_ms=state.oldest_append_ms,
                 )
             )
 
@@ -163,9 +166,11 @@ class Pipeline:
     @property
     def lag(self) -> int:
         """Records the broker had at its last answer that have not been handed over yet."""
+        return sum(map(self._unread, self._states.values()))
+
+    def _unread(self, state: PartitionState) -> int:
         return sum(
             self._evidence.lag(topic, state.number, next_offset)
-            for state in self._states.values()
             for topic, next_offset in state.next_offset.items()
         )
 

@@ -38,7 +38,7 @@ from stream.worker.gallery_feed import GalleryFeed
 from stream.worker.health import Health, HealthServer
 from stream.worker.instance import InstanceSlot
 from stream.worker.logs import configure_logging, get_logger
-from stream.worker.metrics import PrometheusObserver
+from stream.worker.metrics import PrometheusObserver, expose_health
 from stream.worker.pipeline import Pipeline
 from stream.worker.publisher import Fence, Publisher
 from stream.worker.settings import Settings
@@ -114,6 +114,7 @@ def _exit_at_the_latest() -> None:
 async def _run_until_failure(settings: Settings, factories: Factories, crew: Crew) -> None:
     health, registry = Health(), CollectorRegistry()
     observer = PrometheusObserver(registry)
+    expose_health(registry, health, partitions=settings.partitions)
     async with AsyncExitStack() as stack:
         server = _health_server(settings, health, registry)
         server.start()

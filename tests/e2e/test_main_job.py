@@ -60,6 +60,14 @@ def test_known_people_are_matched_and_strangers_are_not(
     mated = sum(s.identity_id is not None for s in subjects)
     assert len(wrong) <= 1, [decisions[s.subject_id] for s in wrong]
     assert len(right) >= 0.85 * mated, Counter(d.outcome for d in decisions.values())
+    worker.wait_for(lambda: metric(worker, "sightline_unacknowledged_records") == 0, "through", 10)
+    assert metric(worker, "sightline_decision_overdue_seconds_count") == len(subjects)
+    assert metric(worker, "sightline_stage_in_total", 'stage="search"') == len(subjects)
+    assert metric(worker, "sightline_stage_in_progress") == 0
+    assert metric(worker, "sightline_consumer_lag_records") == 0
+    assert metric(worker, "sightline_gallery_behind_records") == 0
+    assert metric(worker, "sightline_threshold_nats", 'mask="image+text"') != 0
+    assert metric(worker, "sightline_ready") == 1
 
 
 @pytest.mark.parametrize("present", [IMAGE, TEXT])

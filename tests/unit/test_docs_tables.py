@@ -6,60 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic_core import PydanticUndefined
 
 from index.decision import VerdictReason
-from index.records import IMAGE, Outcome
+from index.records import Outcome
 from stream.cli.main import COMMANDS, load
 from stream.dead_letter_record import PREFIX, encode_dead_letter
 from stream.decision_record import decode_decision
 from stream.decision_view import DecisionRecord
-from stream.events import ClosedBy, Rejected
-from stream.hooks import (
-    DecisionPublished,
-    EnrolmentAnswered,
-    EventAccepted,
-    EventDuplicated,
-    EventReceived,
-    EventSetAside,
-    EventSkipped,
-    Fact,
-    GalleryChanged,
-    PartitionMoved,
-    PartitionReleased,
-    StageTimed,
-    WindowClosed,
-)
+from stream.events import Rejected
 from stream.reasons import Reason, Stage
-from stream.worker.metrics import PrometheusObserver
 from stream.worker.settings import Settings
 from stream.worker.topics import TopicNames, TopicSpec
+from tests.metric_factories import families
 from tests.stream_factories import raw
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 HOUR_MS = 3_600_000
-SUFFIXES = {"counter": "_total", "info": "_info"}
-"""What the text format adds to a metric's name."""
-
-FACTS: tuple[Fact, ...] = (
-    EventReceived(modality=IMAGE, size_bytes=1),
-    EventAccepted(modality=IMAGE),
-    EventDuplicated(modality=IMAGE),
-    EventSkipped(modality=IMAGE),
-    EventSetAside(modality=IMAGE, reason=Reason.LATE, stage=Stage.JOIN),
-    WindowClosed(mask=frozenset({IMAGE}), closed_by=ClosedBy.COMPLETE, events=1),
-    DecisionPublished(
-        outcome=Outcome.MATCH, mask=frozenset({IMAGE}), join_s=0, extract_s=0, search_s=0, total_s=0
-    ),
-    StageTimed(stage="extract_image", seconds=0),
-    EnrolmentAnswered(action="enrol", accepted=True, reasons=()),
-    GalleryChanged(version=1, identities=1, templates=1),
-    PartitionMoved(partition=0, watermark_ms=1, held_events=0, held_subjects=0),
-    PartitionReleased(partition=1),
-)
-"""One of each: afterwards every metric has a sample with all its labels."""
 
 
 def section(document: str, heading: str) -> str:
@@ -160,17 +124,7 @@ def test_the_decision_in_the_readme_is_one() -> None:
 
 def test_the_handbook_lists_every_metric_with_its_type_and_labels() -> None:
     """What /metrics serves is what the table says, after each kind of fact was observed once."""
-    registry = CollectorRegistry()
-    observer = PrometheusObserver(registry)
-    for fact in FACTS:
-        observer.observe(fact)
-    served = {
-        family.name + SUFFIXES.get(family.type, ""): (
-            family.type,
-            {label for sample in family.samples for label in sample.labels if label != "le"},
-        )
-        for family in registry.collect()
-    }
+    served = {name: (family.kind, set(family.labels)) for name, family in families().items()}
     documented = {
         code(name): (kind, {code(label) for label in labels.split()})
         for name, kind, labels, _ in rows("docs/operations.md", "Metrics", "metric")
