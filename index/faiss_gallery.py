@@ -17,7 +17,7 @@ from index.ranking import Scored
 from index.records import Mask, Modality, Vector
 from index.roll import Change, Identity
 from index.slab import Ints, Slab
-from index.vectors import similarity, similarity_error
+from index.vectors import coarse_similarity, similarity, similarity_error
 
 Doubles = npt.NDArray[np.float64]
 
@@ -110,7 +110,8 @@ class FaissGallery(BaseGallery):
         """For each slot two scores with the true one between them, from float32 cosines and their error."""
         low, high = np.empty(len(slots)), np.empty(len(slots))
         for mask, at in self._by_mask(probe, slots):
-            cosines = {m: (self._slabs[m].vectors(slots[at]) @ probe[m]).astype(np.float64) for m in mask}
+            rows = {m: self._slabs[m].vectors(slots[at]) for m in mask}
+            cosines = {m: coarse_similarity(rows[m], probe[m]).astype(np.float64) for m in mask}
             error = {m: similarity_error(self._slabs[m].dimension) for m in mask}
             near, reach = score(self._roll.policy, mask, cosines), spread(self._roll.policy, mask, error)
             low[at], high[at] = near - reach, near + reach

@@ -17,7 +17,7 @@ from index.fusion import score, spread
 from index.policy import Policy
 from index.records import Feature, IdentityId, Mask, Modality, Vector
 from index.roll import Contents, Identity
-from index.vectors import centre, similarity, similarity_error
+from index.vectors import centre, coarse_similarity, similarity, similarity_error
 
 Doubles = npt.NDArray[np.float64]
 Lot = tuple[bytes, IdentityId]
@@ -162,7 +162,7 @@ class _Products:
         """(n, G): each sample in its row."""
         key = modality, samples.identity_ids
         if key not in self._made:
-            self._made[key] = samples.vectors[modality] @ self.group.vectors[modality].T
+            self._made[key] = coarse_similarity(samples.vectors[modality], self.group.vectors[modality].T)
         return self._made[key]
 
 
