@@ -106,8 +106,8 @@ def coarse_similarity(rows: Vector, others: Vector) -> Vector:
     Returns:
         (n,) or (n, m) float32.
     """
-    # BLAS kernels at times raise the invalid flag for lanes that they throw away (numpy issue 24067), and numpy
-    # warns. Unit vectors are finite, and so are their products.
+    # BLAS kernels at times raise the invalid flag for lanes that they throw away (numpy issue 24067), and
+    # numpy warns. Unit vectors are finite, and so are their products.
     with np.errstate(invalid="ignore"):
         cosines: Vector = rows @ others
     return cosines
