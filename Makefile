@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOCK   := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format lock clean
+.PHONY: help setup demo test check rules bench format lock clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ check: setup ## Lint, format, types: what CI runs before the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+rules: ## Check and test the alerts by promtool (Debian: the package `prometheus` has it)
+	@command -v promtool >/dev/null || { echo "promtool is not on the PATH; Debian's package prometheus has it"; exit 1; }
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/sightline.tests.yml
 
 bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
 	@for b in kernel search accuracy pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
