@@ -1,23 +1,28 @@
 """Candidates and thresholds -> an open-set decision: somebody, nobody, or why it cannot be said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from index.explanation import anybody, would_suffice
 from index.fusion import evidence, score
 from index.policy import Policy
 from index.records import (
     Basis,
     Candidate,
+    Explanation,
     Feature,
     IdentityId,
     Mask,
     Modality,
     Outcome,
+    Rival,
     SearchResult,
     Threshold,
     Verdict,
+    Weak,
 )
 
 
@@ -59,6 +64,7 @@ def decide(
 
     A candidate *clears* when its score reaches the threshold of the probe's mask. A match is the first that
     clears by evidence that may match, provided that nobody else who clears comes within the policy's margin.
+    Whatever is no match is explained.
 
     Args:
         result: At least two candidates where the gallery has them, or no runner-up can be seen.
@@ -66,15 +72,101 @@ def decide(
         thresholds: For the same gallery version, one per mask (`thresholds_for`).
         policy: The gallery's.
     """
-    mask = frozenset(policy.usable(probe))
-    warnings = (VerdictReason.LOW_QUALITY,) if len(mask) < len(probe) else ()
+    usable = policy.usable(probe)
+    mask, weak = frozenset(usable), tuple(_weak(policy, probe, sorted(probe.keys() - usable.keys())))
+    warnings = (VerdictReason.LOW_QUALITY,) if weak else ()
+    judge = _Judge(thresholds=thresholds, policy=policy)
     if nothing := _nothing_to_compare(result, mask):
-        return _verdict(Outcome.INSUFFICIENT, (nothing, *warnings), result, None)
+        lacking = [m for m in policy.modalities if m not in mask] if result.identities else []
+        sufficient = would_suffice(policy, mask, anybody(lacking), (), judge.match_of)
+        return Verdict(
+            outcome=Outcome.INSUFFICIENT,
+            reasons=(nothing, *warnings),
+            identity_id=None,
+            candidates=result.candidates,
+            margin=None,
+            threshold=None,
+            explanation=Explanation(weak=weak, would_suffice=tuple(sufficient)),
+        )
     threshold = thresholds[mask]
     if threshold.basis in _WARNING_OF_BASIS:
         warnings = (*warnings, _WARNING_OF_BASIS[threshold.basis])
-    outcome, reasons, identity_id = _judge(result.candidates, threshold, thresholds, policy)
-    return _verdict(outcome, (*reasons, *warnings), result, threshold, identity_id)
+    found = judge(result.candidates, mask)
+    scores = [candidate.score for candidate in result.candidates[:2]]
+    return Verdict(
+        outcome=found.outcome,
+        reasons=(*found.reasons, *warnings),
+        identity_id=found.match,
+        candidates=result.candidates,
+        margin=scores[0] - scores[1] if len(scores) == 2 else None,
+        threshold=threshold,
+        explanation=None if found.match else _explained(found, result.candidates, weak, mask, judge),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judgement:
+    outcome: Outcome
+    about: Candidate
+    """The match, or whom a reader will ask about."""
+    reasons: tuple[VerdictReason, ...] = ()
+    rival: Candidate | None = None
+    against: Modality | None = None
+
+    @property
+    def match(self) -> IdentityId | None:
+        return self.about.identity_id if self.outcome is Outcome.MATCH else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """Candidates and a probe's mask -> a judgement; an explanation asks it again about better samples."""
+
+    thresholds: Mapping[Mask, Threshold]
+    policy: Policy
+
+    def __call__(self, candidates: Sequence[Candidate], mask: Mask) -> _Judgement:
+        best, policy = candidates[0], self.policy
+        if against := self._contradiction(best):
+            return _Judgement(
+                outcome=Outcome.CONFLICT,
+                about=best,
+                reasons=(VerdictReason.MODALITIES_CONTRADICT,),
+                against=against,
+            )
+        cleared = [c for c in candidates if c.score >= self.thresholds[mask].score]
+        deciding = [c for c in cleared if policy.masks[frozenset(c.similarity)].may_match]
+        if not deciding:
+            reason = VerdictReason.MASK_CANNOT_MATCH if cleared else VerdictReason.BELOW_THRESHOLD
+            return _Judgement(outcome=Outcome.NO_MATCH, about=best, reasons=(reason,))
+        match = deciding[0]
+        for rival in cleared:
+            if rival is not match and match.score - rival.score < policy.margin:
+                return _Judgement(
+                    outcome=Outcome.AMBIGUOUS,
+                    about=match,
+                    reasons=(VerdictReason.WITHIN_MARGIN,),
+                    rival=rival,
+                )
+        return _Judgement(outcome=Outcome.MATCH, about=match)
+
+    def match_of(self, candidates: Sequence[Candidate], mask: Mask) -> IdentityId | None:
+        return self(candidates, mask).match
+
+    def _contradiction(self, best: Candidate) -> Modality | None:
+        """What speaks clearly against the identity that the primary modality alone would clear.
+
+        Asked before the threshold: the contradiction may itself have pulled the fused score under it.
+        """
+        policy = self.policy
+        similarity = {modality: np.asarray(cosine) for modality, cosine in best.similarity.items()}
+        if policy.conflict_below is None or policy.primary not in similarity:
+            return None
+        alone = frozenset({policy.primary})
+        if score(policy, alone, similarity) < self.thresholds[alone].score:
+            return None
+        others = [m for m in policy.modalities[1:] if m in similarity]
+        return next((m for m in others if evidence(policy, m, similarity[m]) < policy.conflict_below), None)
 
 
 def _nothing_to_compare(result: SearchResult, mask: Mask) -> VerdictReason | None:
@@ -85,54 +177,28 @@ def _nothing_to_compare(result: SearchResult, mask: Mask) -> VerdictReason | Non
     return None if result.candidates else VerdictReason.NO_SHARED_MODALITY
 
 
-def _judge(
-    candidates: tuple[Candidate, ...],
-    threshold: Threshold,
-    thresholds: Mapping[Mask, Threshold],
-    policy: Policy,
-) -> tuple[Outcome, tuple[VerdictReason, ...], IdentityId | None]:
-    if _contradicts_itself(candidates[0], thresholds, policy):
-        return Outcome.CONFLICT, (VerdictReason.MODALITIES_CONTRADICT,), None
-    cleared = [candidate for candidate in candidates if candidate.score >= threshold.score]
-    if not cleared:
-        return Outcome.NO_MATCH, (VerdictReason.BELOW_THRESHOLD,), None
-    deciding = [candidate for candidate in cleared if policy.masks[frozenset(candidate.similarity)].may_match]
-    if not deciding:
-        return Outcome.NO_MATCH, (VerdictReason.MASK_CANNOT_MATCH,), None
-    match = deciding[0]
-    if any(match.score - rival.score < policy.margin for rival in cleared if rival is not match):
-        return Outcome.AMBIGUOUS, (VerdictReason.WITHIN_MARGIN,), None
-    return Outcome.MATCH, (), match.identity_id
+def _weak(
+    policy: Policy, probe: Mapping[Modality, Feature], passed_over: Iterable[Modality]
+) -> Iterator[Weak]:
+    for modality in passed_over:
+        quality, floor = probe[modality].quality, policy.row(modality).quality_floor
+        if quality is not None and floor is not None:
+            yield Weak(modality=modality, quality=quality, floor=floor)
 
 
-def _contradicts_itself(best: Candidate, thresholds: Mapping[Mask, Threshold], policy: Policy) -> bool:
-    """Whether the primary modality alone would clear while another speaks clearly against the same identity.
-
-    Asked before the threshold: the contradiction may itself have pulled the fused score under it.
-    """
-    similarity = {modality: np.asarray(cosine) for modality, cosine in best.similarity.items()}
-    if policy.conflict_below is None or policy.primary not in similarity:
-        return False
-    alone = frozenset({policy.primary})
-    if score(policy, alone, similarity) < thresholds[alone].score:
-        return False
-    others = similarity.keys() - alone
-    return any(evidence(policy, m, similarity[m]) < policy.conflict_below for m in others)
-
-
-def _verdict(
-    outcome: Outcome,
-    reasons: tuple[VerdictReason, ...],
-    result: SearchResult,
-    threshold: Threshold | None,
-    identity_id: IdentityId | None = None,
-) -> Verdict:
-    scores = [candidate.score for candidate in result.candidates[:2]]
-    return Verdict(
-        outcome=outcome,
-        reasons=reasons,
-        identity_id=identity_id,
-        candidates=result.candidates,
-        margin=scores[0] - scores[1] if len(scores) == 2 else None,
-        threshold=threshold,
+def _explained(
+    found: _Judgement, candidates: Sequence[Candidate], weak: tuple[Weak, ...], mask: Mask, judge: _Judge
+) -> Explanation:
+    about, rival = found.about, found.rival
+    short_by = judge.thresholds[mask].score - about.score
+    others = [candidate for candidate in candidates if candidate is not about]
+    return Explanation(
+        identity_id=about.identity_id,
+        short_by=short_by if short_by > 0 else None,
+        weak=weak,
+        rival=None
+        if rival is None
+        else Rival(identity_id=rival.identity_id, lead=about.score - rival.score, needed=judge.policy.margin),
+        against=found.against,
+        would_suffice=tuple(would_suffice(judge.policy, mask, about, others, judge.match_of)),
     )

@@ -43,6 +43,7 @@ def ranked(
             score=one.score,
             probability=probability(policy, one.score, identities),
             similarity=one.similarity,
+            enrolled=one.identity.mask,
         )
         for rank, one in enumerate(best, start=1)
     )

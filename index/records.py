@@ -85,6 +85,8 @@ class Candidate:
     """P(this identity is the probe's | score, gallery size), in [0, 1]."""
     similarity: Mapping[Modality, float]
     """Cosine per modality of the mask, against the identity's robust-mean template, in [-1, 1]."""
+    enrolled: Mask = frozenset()
+    """The modalities that the identity is enrolled in: those of the mask, and what the probe lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,56 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Weak:
+    """A feature of the probe that was passed over."""
+
+    modality: Modality
+    quality: float
+    floor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Another identity over the threshold, too close to choose."""
+
+    identity_id: IdentityId
+    lead: float
+    """Score of the one that the decision is about, less the rival's."""
+    needed: float
+    """The lead that a match has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sufficient:
+    """One sample that would have made the decision a match, everybody else's score as it was."""
+
+    modality: Modality
+    similarity: float
+    """The least cosine with the identity's template that does, to two decimals, rounded up."""
+    was: float | None
+    """The cosine that the probe had; None: it had no evidence of this modality."""
+    quality: float | None
+    """The least quality that is evidence; None: every quality is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a decision is no match, in numbers, and what would have made it one."""
+
+    identity_id: IdentityId | None = None
+    """Whom it is about: the nearest to being the match. None: nobody could be compared."""
+    short_by: float | None = None
+    """What its score lacks of the threshold; None where it lacks nothing, or was not compared."""
+    weak: tuple[Weak, ...] = ()
+    rival: Rival | None = None
+    """Of an ambiguous decision."""
+    against: Modality | None = None
+    """Of a conflict: what speaks against the identity that the primary modality finds."""
+    would_suffice: tuple[Sufficient, ...] = ()
+    """Any one of them; none where no single sample does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """An open-set decision about one probe."""
 
@@ -136,3 +188,5 @@ class Verdict:
     """Score of rank 1 minus score of rank 2; None with fewer than two candidates."""
     threshold: Threshold | None
     """None where nothing could be compared."""
+    explanation: Explanation | None = None
+    """None for a match."""

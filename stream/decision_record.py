@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from index.records import Candidate, Threshold
+from index.records import Candidate, Explanation, Threshold
 from stream.decision_view import DecisionRecord
 from stream.envelope import TRACEPARENT, Headers, Outgoing, cloud_event_headers, rejected, rfc3339
 from stream.errors import RecordError
@@ -129,6 +129,7 @@ def decision_value(decision: Decision) -> bytes:
             "candidates": [_candidate(candidate) for candidate in verdict.candidates],
             "margin": _optional(verdict.margin),
             "threshold": None if verdict.threshold is None else _threshold(verdict.threshold),
+            "explanation": None if verdict.explanation is None else _explanation(verdict.explanation),
             "modalities": {
                 "used": sorted({s.event.modality for s in probe.samples if s.event.modality is not None}),
                 "missing": [_missing(missing) for missing in sorted(probe.missing, key=_missing_order)],
@@ -200,6 +201,35 @@ def _threshold(threshold: Threshold) -> dict[str, object]:
         "gallery_size": threshold.gallery_size,
         "policy_id": threshold.policy_id,
         "basis": threshold.basis,
+    }
+
+
+def _explanation(explanation: Explanation) -> dict[str, object]:
+    rival = explanation.rival
+    return {
+        "identity_id": explanation.identity_id,
+        "short_by": _optional(explanation.short_by),
+        "weak": [
+            {"modality": weak.modality, "quality": number(weak.quality), "floor": number(weak.floor)}
+            for weak in explanation.weak
+        ],
+        "rival": None
+        if rival is None
+        else {
+            "identity_id": rival.identity_id,
+            "lead": number(rival.lead),
+            "needed": number(rival.needed),
+        },
+        "against": explanation.against,
+        "would_suffice": [
+            {
+                "modality": sample.modality,
+                "similarity": number(sample.similarity),
+                "was": _optional(sample.was),
+                "quality": _optional(sample.quality),
+            }
+            for sample in explanation.would_suffice
+        ],
     }
 
 

@@ -43,6 +43,42 @@ class ThresholdPart(_Part):
     basis: str = "policy"
 
 
+class WeakPart(_Part):
+    """A feature that was passed over: its quality is under the floor."""
+
+    modality: str
+    quality: float
+    floor: float
+
+
+class RivalPart(_Part):
+    """Another identity over the threshold, too close to choose."""
+
+    identity_id: str
+    lead: float
+    needed: float
+
+
+class SufficientPart(_Part):
+    """One sample that would have made a match of it."""
+
+    modality: str
+    similarity: float
+    was: float | None = None
+    quality: float | None = None
+
+
+class ExplanationPart(_Part):
+    """Why the decision is no match."""
+
+    identity_id: str | None
+    short_by: float | None
+    weak: tuple[WeakPart, ...]
+    rival: RivalPart | None
+    against: str | None
+    would_suffice: tuple[SufficientPart, ...]
+
+
 class MissingPart(_Part):
     """A modality that was not there, or a sample that could not be used: then with its coordinates."""
 
@@ -123,6 +159,8 @@ class DecisionRecord(_Part):
     candidates: tuple[CandidatePart, ...]
     margin: float | None
     threshold: ThresholdPart | None
+    explanation: ExplanationPart | None = None
+    """None for a match."""
     modalities: ModalitiesPart
     inputs: tuple[InputPart, ...]
     markers: tuple[MarkerPart, ...] = ()

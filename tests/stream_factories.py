@@ -7,13 +7,17 @@ from index.records import (
     TEXT,
     Candidate,
     ContractId,
+    Explanation,
     Feature,
     IdentityId,
     Modality,
     Outcome,
+    Rival,
+    Sufficient,
     TemplateId,
     Threshold,
     Verdict,
+    Weak,
 )
 from index.vectors import unit
 from stream.decision_record import Timing, covered_events, decision_id
@@ -106,7 +110,10 @@ def raw(
 def decision(
     closed: ClosedWindow, *, unusable: frozenset[Source] = frozenset(), version: int = 7
 ) -> Decision:
-    """A decision about a closed window that finds nobody; samples at `unusable` places had no face."""
+    """A decision about a closed window that finds nobody; samples at `unusable` places had no face.
+
+    Its explanation has every field filled in, as no real one has.
+    """
     samples = tuple(
         ProbeSample(
             event=e,
@@ -151,6 +158,14 @@ def decision(
         ),
         margin=None,
         threshold=Threshold(score=2.5, target_fpir=0.01, gallery_size=200, policy_id="test", basis="gallery"),
+        explanation=Explanation(
+            identity_id=IdentityId("ann"),
+            short_by=3.75,
+            weak=(Weak(modality=IMAGE, quality=1.25, floor=1.97),),
+            rival=Rival(identity_id=IdentityId("bob"), lead=0.25, needed=1.0986),
+            against=TEXT,
+            would_suffice=(Sufficient(modality=IMAGE, similarity=0.47, was=None, quality=1.97),),
+        ),
     )
     made = Decision(
         decision_id="",

@@ -1,6 +1,7 @@
 """`sightline tail`: decisions as they are made."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from stream.cli.kafka_clients import reader
 from stream.cli.options import Bootstrap, settings_with
 from stream.cli.running import run
 from stream.decision_record import decode_decision
-from stream.decision_view import DecisionRecord
+from stream.decision_view import DecisionRecord, SufficientPart
 from stream.envelope import rfc3339
 from stream.events import RawRecord, Rejected
 from stream.worker.settings import Settings
@@ -78,8 +79,36 @@ def line_of(decision: DecisionRecord, append_ms: int) -> str:
     if decision.identity_id is None and best:
         nearest = f"nearest {nearest}"
     missing = ", ".join(f"no {part.modality}: {part.reason}" for part in decision.modalities.missing)
+    why = "; ".join(("", *map(escape, why_no_match(decision))))
     return (
         f"[dim]{rfc3339(append_ms)}[/] {escape(decision.subject_id):<24} [{colour}]{decision.outcome:<12}[/] "
-        f"{nearest} [dim]({'+'.join(decision.modalities.used) or 'nothing'}"
+        f"{nearest}{why} [dim]({'+'.join(decision.modalities.used) or 'nothing'}"
         f"{'; ' + missing if missing else ''})[/]"
     )
+
+
+def why_no_match(decision: DecisionRecord) -> Iterator[str]:
+    """The explanation in words, the main reason first; nothing for a match."""
+    explained = decision.explanation
+    if explained is None:
+        return
+    yield from decision.reasons[:1]
+    if explained.short_by is not None and decision.threshold is not None:
+        yield f"{explained.short_by:.2f} short of {decision.threshold.score:.2f}"
+    if explained.rival is not None:
+        ahead = f"{explained.identity_id} leads {explained.rival.identity_id} by {explained.rival.lead:.2f}"
+        yield f"{ahead}, {explained.rival.needed:.2f} needed"
+    if explained.against is not None:
+        yield f"{explained.against} speaks against {explained.identity_id}"
+    for weak in explained.weak:
+        yield f"{weak.modality} quality {weak.quality:.2f} under {weak.floor:.2f}"
+    if explained.would_suffice:
+        yield f"would match {explained.identity_id or 'somebody'} by " + " or ".join(
+            map(_sample, explained.would_suffice)
+        )
+
+
+def _sample(needed: SufficientPart) -> str:
+    was = "" if needed.was is None else f", was {needed.was:.2f}"
+    quality = "" if needed.quality is None else f", quality {needed.quality:.2f} or more"
+    return f"{needed.modality} similarity {needed.similarity:.2f}{was}{quality}"

@@ -167,6 +167,15 @@ def test_readers_ignore_fields_they_do_not_know() -> None:
     assert decode_decision(raw(json.dumps(value).encode())) == read(made)
 
 
+def test_a_decision_of_before_there_were_explanations_is_read() -> None:
+    """A worker that takes over reads an output tail of its predecessor's version."""
+    value = json.loads(decision_value(decision(closed(*EVENTS))))
+    del value["explanation"]
+    record = decode_decision(raw(json.dumps(value).encode()))
+    assert isinstance(record, DecisionRecord)
+    assert record.explanation is None
+
+
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"schema_version":2}', b"\xff", b"[" * 10_000])
 def test_what_is_no_decision_is_refused_with_a_reason(value: bytes | None) -> None:
     """A reader never meets an exception from the wire."""
