@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 LOCK   := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check rules bench format lock clean
+.PHONY: help setup demo test check rules dashboards bench format lock clean
 
 help: ## Show what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create the virtual environment from the hashed lock
 
@@ -38,6 +38,9 @@ rules: ## Check and test the alerts by promtool (Debian: the package `prometheus
 	@command -v promtool >/dev/null || { echo "promtool is not on the PATH; Debian's package prometheus has it"; exit 1; }
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool test rules deploy/prometheus/sightline.tests.yml
+
+dashboards: setup ## Write the JSON of the Grafana dashboards anew
+	$(BIN)/python deploy/grafana/make_dashboards.py
 
 bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
 	@for b in kernel search accuracy pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
