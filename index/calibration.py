@@ -14,9 +14,8 @@ import numpy.typing as npt
 from index.errors import PolicyError
 from index.gallery import Gallery
 from index.leave_one_out import SEARCHES, impostor_scores
-from index.policy import Affine
+from index.policy import Affine, Policy
 from index.records import Basis, Mask, Threshold
-from index.roll import Contents
 
 Doubles = npt.NDArray[np.float64]
 
@@ -43,23 +42,37 @@ def thresholds_for(
         limit: Leave-one-out searches per mask at most.
     """
     contents = gallery.contents()
+    scores = impostor_scores(contents, limit=limit)
+    return thresholds_of(contents.policy, scores, target_fpir, identities=len(contents.identities))
+
+
+def thresholds_of(
+    policy: Policy, impostors: Mapping[Mask, Doubles], target_fpir: float, *, identities: int
+) -> Mapping[Mask, Threshold]:
+    """The same from impostor scores that are there already.
+
+    Args:
+        policy: The gallery's.
+        impostors: Per mask (n,), the best scores of leave-one-out searches.
+        target_fpir: As above.
+        identities: N, the size of the gallery.
+    """
     return {
-        mask: _threshold(contents, mask, scores, target_fpir)
-        for mask, scores in impostor_scores(contents, limit=limit).items()
+        mask: _threshold(policy, mask, scores, target_fpir, identities) for mask, scores in impostors.items()
     }
 
 
-def _threshold(contents: Contents, mask: Mask, scores: Doubles, target_fpir: float) -> Threshold:
+def _threshold(policy: Policy, mask: Mask, scores: Doubles, target_fpir: float, identities: int) -> Threshold:
     basis = Basis.GALLERY if target_fpir * len(scores) >= EVIDENCE else Basis.EXTRAPOLATED
     value = tail_threshold(scores, target_fpir) if len(scores) else -math.inf
-    fallback = contents.policy.masks[mask].fallback_threshold
+    fallback = policy.masks[mask].fallback_threshold
     if len(scores) < SMALLEST_GALLERY and value <= fallback:
         basis, value = Basis.POLICY, fallback
     return Threshold(
         score=value,
         target_fpir=target_fpir,
-        gallery_size=len(contents.identities),
-        policy_id=contents.policy.policy_id,
+        gallery_size=identities,
+        policy_id=policy.policy_id,
         basis=basis,
     )
 

@@ -5,7 +5,7 @@ changes and says the same to the bit.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -27,8 +27,9 @@ SEARCHES = 1000
 """Leave-one-out searches per mask at most: what they leave unsure is less than what the tail's shape does."""
 
 _ROWS_AT_ONCE = 256
+_MEANS_AT_ONCE = 16384
 _PAIRS_AT_ONCE = 16384
-"""Both bound the memory of one step, to tens of megabytes."""
+"""They bound the memory of one step, to tens of megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,20 +131,18 @@ def _samples(
     )
 
 
-def _groups(contents: Contents) -> Sequence[Rows]:
+def _groups(contents: Contents) -> Iterator[Rows]:
     """The means of those enrolled in exactly the same modalities, together: no row is without a vector."""
     members: dict[Mask, list[Identity]] = defaultdict(list)
     for identity in contents.identities.values():
         members[identity.mask].append(identity)
-    return [
-        Rows(
-            identity_ids=tuple(identity.identity_id for identity in group),
-            vectors={
-                modality: np.stack([identity.means[modality] for identity in group]) for modality in mask
-            },
-        )
-        for mask, group in members.items()
-    ]
+    for mask, everybody in members.items():
+        for start in range(0, len(everybody), _MEANS_AT_ONCE):
+            group = everybody[start : start + _MEANS_AT_ONCE]
+            yield Rows(
+                identity_ids=tuple(identity.identity_id for identity in group),
+                vectors={modality: np.stack([one.means[modality] for one in group]) for modality in mask},
+            )
 
 
 class _Products:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 POLL_MS = 200
 MAX_RECORDS = 5_000
-"""Records applied under one lock: bounds how long a search can be held up."""
+"""Records applied before the position is told: bounds how long an enrolment waits for what came before it."""
 
 
 class GalleryFeed:

@@ -177,6 +177,7 @@ async def _run_until_failure(settings: Settings, factories: Factories, crew: Cre
         crew.spawn(enroller.run(), name="enroller")
         attach(app, settings, pipeline, enroller)
         await _or_failure(crew, feed.caught_up())
+        await _or_failure(crew, asyncio.to_thread(gallery.prepare))
         health.gallery_ready = True
         log.info("gallery caught up", identities=gallery.state.identities, templates=gallery.state.templates)
         fence.restart()
