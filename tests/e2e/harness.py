@@ -1,128 +1,19 @@
-"""Real workers as processes, and an independent client (librdkafka) that publishes and reads."""
+"""An independent client (librdkafka) that publishes and reads; the real workers are `faultlab`'s."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from faultlab.processes import WorkerProcess
 
 from stream.dead_letter_record import DeadLetter, decode_dead_letter
 from stream.decision_record import DecisionRecord, decode_decision
 from stream.events import RawRecord, Rejected, Source
 from stream.worker.settings import Settings
 
-READY_S = 60.0
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class WorkerProcess:
-    """`python -m stream.worker` with these settings; killed when the test leaves it."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        log: Path,
-        *,
-        name: str = "1",
-        program: Sequence[str] = ("-m", "stream.worker"),
-        **overrides: Any,
-    ) -> None:
-        self.settings = settings
-        self._program = program
-        self.log = log
-        self.port = free_port()
-        self._overrides = {
-            "instance_id": f"{settings.app_id}-{name}",
-            "http_port": self.port,
-            **overrides,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def process(self) -> subprocess.Popen[bytes]:
-        """The running process."""
-        assert self._process is not None, "the worker was not started"
-        return self._process
-
-    def start(self) -> None:
-        """Starts it, again after a kill."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
-        values = self.settings.model_dump(mode="json") | self._overrides
-        for name, value in values.items():
-            if value is not None:
-                text = json.dumps(value) if isinstance(value, list) else str(value)
-                environment[f"SIGHTLINE_{name.upper()}"] = text
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._program], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and body of its HTTP side; status 0 while nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-            return 0, str(error)
-
-    def wait_ready(self, seconds: float = READY_S) -> None:
-        """Returns when it is ready; fails with its log when it ends before, or in time is not."""
-        self.wait_for(lambda: self.get("/readyz")[0] == 200, f"ready ({self.get('/readyz')[1]!r})", seconds)
-
-    def wait_for(self, done: Callable[[], bool], what: str, seconds: float) -> None:
-        """Polls until it is done; fails with the worker's log."""
-        deadline = time.monotonic() + seconds
-        while not done():
-            code = self.process.poll()
-            assert code is None, f"worker ended with {code} before it was {what}:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"worker not {what} within {seconds:.0f} s:\n{self.tail()}"
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """Kill -9."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-    def terminate(self, seconds: float = 20.0) -> int:
-        """SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds)
-
-    def tail(self, lines: int = 40) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+__all__ = ["Outbound", "Witness", "WorkerProcess", "committed", "publish", "raw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

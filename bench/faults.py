@@ -1,0 +1,82 @@
+"""Nothing lost, nothing wrong: harms the service on a real broker, and judges every event by an oracle.
+
+A seed plans traffic with its truth; a slow reference says what is right for each event; a witness with
+librdkafka reads what the service said; the verdict names every difference.
+
+    python bench/faults.py --list
+    python bench/faults.py --scenario storm --seed 3 [--json]
+    python bench/faults.py --scenario all --seeds 3 --json > faults.json
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from faultlab.lab import Report, run
+from faultlab.scenarios import SCENARIOS
+
+FINDINGS_SHOWN = 10
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as one JSON object: counts of what was found, and the first of each."""
+    plain = asdict(report)
+    findings = {name: found[:FINDINGS_SHOWN] for name, found in plain.pop("verdict").items() if found}
+    return plain | {"right": report.right, "found": report.verdict.counts, "findings": findings}
+
+
+def line(report: Report) -> str:
+    """A report on one line."""
+    found = ", ".join(f"{name} {n}" for name, n in report.verdict.counts.items() if n) or "nothing wrong"
+    silences = " ".join(f"{s:.1f}" for s in report.silences_s)
+    return (
+        f"{report.scenario:<18} seed {report.seed}: {report.events} events, {report.decisions} decisions, "
+        f"{found}; {report.repeated} repeated, {report.uncommitted} uncommitted, "
+        f"deaths {list(report.deaths)}, silences [{silences}] s, {report.peak_rss_mb} MB, "
+        f"{report.seconds:.0f} s"
+    )
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scenario", action="append", choices=["all", *SCENARIOS], help="may be repeated")
+    parser.add_argument("--seed", type=int, default=1, help="of the first run")
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs of each, with seeds one by one")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the visits of each scenario")
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a run")
+    args = parser.parse_args()
+    if not args.list and not args.scenario:
+        parser.error("name a --scenario, or ask for the --list")
+    return args
+
+
+def main() -> int:
+    """0 when every run was right."""
+    args = arguments()
+    if args.list:
+        for scenario in SCENARIOS.values():
+            print(f"{scenario.name:<18} {scenario.about}")
+        return 0
+    names = SCENARIOS if "all" in args.scenario else args.scenario
+    wrong = 0
+    for name in names:
+        for seed in range(args.seed, args.seed + args.seeds):
+            report = run(SCENARIOS[name], seed, scale=args.scale)
+            print(json.dumps(as_json(report)) if args.json else line(report), flush=True)
+            if not report.right:
+                wrong += 1
+                print(json.dumps(as_json(report)["findings"], indent=1), file=sys.stderr, flush=True)
+    return wrong > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
