@@ -35,7 +35,8 @@ def line(report: Report) -> str:
     found = ", ".join(f"{name} {n}" for name, n in report.verdict.counts.items() if n) or "nothing wrong"
     silences = " ".join(f"{s:.1f}" for s in report.silences_s)
     return (
-        f"{report.scenario:<18} seed {report.seed}: {report.events} events, {report.decisions} decisions, "
+        f"{report.scenario:<18} seed {report.seed}: {report.events} events ({report.undetermined} may go "
+        f"either way), {report.decisions} decisions, "
         f"{found}; {report.repeated} repeated, {report.uncommitted} uncommitted, "
         f"deaths {list(report.deaths)}, silences [{silences}] s, {report.peak_rss_mb} MB, "
         f"{report.seconds:.0f} s"

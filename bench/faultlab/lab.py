@@ -3,6 +3,8 @@
 import asyncio
 import random
 import shutil
+import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -36,6 +38,8 @@ SETTLE_S = 90.0
 """From the last delivery of the feed, beyond window and grace, to the last outcome."""
 LINGER_S = 2.0
 """After the last outcome: time for an output that should not come."""
+LEAVE_WITHIN_S = 30.0
+WATCHED_EVERY_S = 0.2
 RESTART_AFTER_S = 0.2
 """Of the supervisor."""
 SESSION_S = 6.0
@@ -78,8 +82,11 @@ class Supervised:
         """SIGTERM, and no restart."""
         self._leaving.set()
         if self.worker.process.poll() is None:
+            self.worker.signal(signal.SIGCONT)
             self.worker.process.terminate()
-        self._thread.join(30)
+        self._thread.join(LEAVE_WITHIN_S)
+        if self.worker.process.poll() is None:
+            self.worker.process.kill()
 
     @property
     def unspent(self) -> int:
@@ -93,11 +100,18 @@ class Supervised:
                 self.worker.rename(f"{self.worker.settings.app_id}-life-{len(self.deaths)}")
             self.worker.start()
             self._started.set()
-            while self.worker.process.poll() is None:
+            while self._lives():
                 self.peak_rss_bytes = max(self.peak_rss_bytes, self.worker.peak_rss_bytes)
-                time.sleep(0.01)
             self.deaths.append(Death(at_ms=now_ms(), code=self.worker.process.returncode))
             self._leaving.wait(RESTART_AFTER_S)
+
+    def _lives(self) -> bool:
+        """Looks for a moment; a death is noticed within milliseconds."""
+        try:
+            self.worker.process.wait(WATCHED_EVERY_S)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
