@@ -17,11 +17,10 @@ class PartitionClock:
     topic has shown one there is no watermark: nothing can be late, and no deadline is reached.
     """
 
-    __slots__ = ("_max_skew_ms", "_shown_ms", "_watermark_ms")
+    __slots__ = ("_shown_ms", "_watermark_ms")
 
-    def __init__(self, topics: Iterable[str], *, max_skew_ms: int) -> None:
+    def __init__(self, topics: Iterable[str]) -> None:
         self._shown_ms: dict[str, int | None] = dict.fromkeys(topics)
-        self._max_skew_ms = max_skew_ms
         self._watermark_ms: int | None = None
 
     @property
@@ -30,7 +29,7 @@ class PartitionClock:
         return self._watermark_ms
 
     def observe(self, topic: str, event_time_ms: int, append_time_ms: int) -> None:
-        """An event of `topic` was read. From the future, it counts as `max_skew_ms` past its append.
+        """An event of `topic` was read. From the future, it counts as its append: no time is shown before it.
 
         Args:
             topic: One of the input topics.
@@ -40,7 +39,7 @@ class PartitionClock:
         Raises:
             UnknownTopicError: `topic` is no input of this clock.
         """
-        self._show(topic, min(event_time_ms, append_time_ms + self._max_skew_ms))
+        self._show(topic, min(event_time_ms, append_time_ms))
 
     def silent_until(self, topic: str, time_ms: int) -> None:
         """The broker was asked and had nothing more of `topic` up to `time_ms`; silence alone is no evidence.

@@ -47,13 +47,15 @@ class Timing:
     total_ms: float
 
 
-def decision_id(subject_id: SubjectId, events: Iterable[Event]) -> str:
+def decision_id(subject_id: SubjectId, events: Iterable[Event], *, final: bool = True) -> str:
     """Names a decision by its subject and every input it covers, markers and unusable samples too.
 
     The order of `events` does not matter. The hash is over JSON, where no id can run into its neighbour.
+    Over the same inputs a final decision and one that may be revised have different names.
     """
     inputs = sorted({(e.source.topic, e.source.partition, e.source.offset) for e in events})
-    named = json.dumps([subject_id, inputs], separators=(",", ":")).encode()
+    parts = [subject_id, inputs] if final else [subject_id, inputs, "open"]
+    named = json.dumps(parts, separators=(",", ":")).encode()
     return hashlib.sha256(named).hexdigest()[:ID_HEX_DIGITS]
 
 
@@ -117,6 +119,7 @@ def decision_value(decision: Decision) -> bytes:
             "decision_id": decision.decision_id,
             "revision": decision.revision,
             "supersedes": decision.supersedes,
+            "final": decision.final,
             "subject_id": probe.subject_id,
             "window": {
                 "start_ms": probe.window.start_ms,

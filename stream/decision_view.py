@@ -19,7 +19,8 @@ class WindowPart(_Part):
 
     start_ms: int
     end_ms: int
-    closed_by: ClosedBy
+    closed_by: ClosedBy | None
+    """None where the window still waited: see `DecisionRecord.final`."""
 
 
 class CandidatePart(_Part):
@@ -151,6 +152,8 @@ class DecisionRecord(_Part):
     decision_id: str
     revision: int
     supersedes: str | None
+    final: bool = True
+    """False: its window still waited, and a revision follows that supersedes it."""
     subject_id: str
     window: WindowPart
     outcome: Outcome

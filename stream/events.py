@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import ClassVar, NewType
 
 from index.records import Feature, IdentityId, Modality, Template, TemplateId, Verdict
 from stream.reasons import Reason, Stage
@@ -115,6 +115,18 @@ class ClosedWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWindow:
+    """A window that still waits, as it stands after an event changed it."""
+
+    subject_id: SubjectId
+    window: Window
+    events: tuple[Event, ...]
+    """By (event time, source). Never empty."""
+    closed_by: ClassVar[None] = None
+    markers: ClassVar[tuple[Event, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSample:
     """One usable sample of a probe."""
 
@@ -138,7 +150,8 @@ class Probe:
 
     subject_id: SubjectId
     window: Window
-    closed_by: ClosedBy
+    closed_by: ClosedBy | None
+    """None while the window still waits: what is decided then may be revised."""
     samples: tuple[ProbeSample, ...]
     missing: tuple[Missing, ...]
     markers: tuple[Event, ...] = ()
@@ -158,14 +171,20 @@ class Decision:
     """The service's answer about one probe: a pure function of inputs, gallery version and policy."""
 
     decision_id: str
-    """Hash of the subject and its input coordinates: a replay gives the same one."""
+    """Hash of the subject and its input coordinates, and of whether it is final: a replay gives the same."""
     probe: Probe
     verdict: Verdict
     model_contracts: Mapping[Modality, str]
     gallery: GalleryState
     revision: int = 1
     supersedes: str | None = None
+    """Id of the revision before, which this one replaces."""
     late: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether its window is closed, so that no revision follows."""
+        return self.probe.closed_by is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from index.records import Mask, Modality, Threshold, Verdict
+from index.records import Mask, Modality, Outcome, Threshold, Verdict
 from stream.events import ClosedBy
 from stream.reasons import Reason, Stage
 
@@ -58,8 +58,15 @@ class WindowClosed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAnnounced:
+    """A decision about a window that still waits was delivered; it will be revised."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionPublished:
-    """A decision was delivered."""
+    """A final decision was delivered."""
 
     verdict: Verdict
     mask: Mask
@@ -155,6 +162,7 @@ Fact = (
     | EventSkipped
     | EventSetAside
     | WindowClosed
+    | DecisionAnnounced
     | DecisionPublished
     | StageEntered
     | StageLeft

@@ -20,7 +20,7 @@ The laws, each with a test of its name:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from stream.events import Duplicate, Event, Late, SubjectId, Window
@@ -105,6 +105,9 @@ class SubjectJoin:
         more = subject.mark(event) if event.modality is None else subject.hold(event)
         if (horizon_ms := self._horizon_ms) is not None:
             more = Step.of((more, subject.settle(horizon_ms)))
+            if more.changed:  # what has just closed is told as closed
+                waiting = tuple(w for w in more.changed if subject.waits_for(w.window.start_ms))
+                more = replace(more, changed=waiting)
         self._held_events += 1
         self._let_go(subject, more, held_before=held_before)
         return Accepted(event=event), Step.of((step, more))

@@ -30,7 +30,7 @@ class Ledger:
 
     published: int
     decided: int
-    """In a decision, as a sample or as a marker."""
+    """In a final decision, as a sample or as a marker."""
     duplicate: int
     """Not in any output, and of the same (origin, event id) as one that is."""
     late: int
@@ -42,17 +42,29 @@ class Ledger:
     unaccounted: int
     """Lost, or not answered yet."""
     decisions: int
-    """Different decision ids."""
+    """Different ids of final decisions."""
+    revised: int
+    """Different ids of decisions that were not final."""
     repeated_decisions: int
     """Records that repeat a decision, by an equal id."""
     different_duplicates: int
-    """Contradict an earlier one: an input under two ids, or one id and gallery version with two contents."""
+    """Contradict an earlier one: an input under two final ids, or one id and gallery version with two
+    contents."""
+    out_of_order: int
+    """Revisions that do not count one up from a decision that stands before them, or that follow a final one
+    about an input of theirs."""
 
 
 def audit(
     published: Iterable[Published], decisions: Iterable[DecisionRecord], dead_letters: Iterable[DeadLetter]
 ) -> Ledger:
-    """Balances what was published against what came out."""
+    """Balances what was published against what came out.
+
+    Args:
+        published: In any order.
+        decisions: In the order of their topic, partition by partition.
+        dead_letters: In any order.
+    """
     decided, named, tally = _read_decisions(decisions)
     stages: dict[Source, Stage] = {}
     for letter in dead_letters:
@@ -86,19 +98,30 @@ def _read_decisions(
     first: dict[tuple[str, int], DecisionRecord] = {}
     owner: dict[Source, str] = {}
     named: set[tuple[str, str]] = set()
-    ids: set[str] = set()
-    records, different = 0, 0
+    revisions: dict[str, int] = {}
+    finals: set[str] = set()
+    records, different, out_of_order = 0, 0, 0
     for record in decisions:
         records += 1
-        ids.add(record.decision_id)
         contradicts = first.setdefault((record.decision_id, record.gallery.version), record) != record
-        for covered in record.covered():
-            contradicts |= owner.setdefault(covered.input, record.decision_id) != record.decision_id
-            named.add((covered.origin, covered.event_id))
+        before = 0 if record.supersedes is None else revisions.get(record.supersedes)
+        decided = any(covered.input in owner for covered in record.covered())
+        repeated = record.decision_id in revisions
+        out_of_order += (
+            before is None or record.revision != before + 1 or (decided and not record.final and not repeated)
+        )
+        revisions.setdefault(record.decision_id, record.revision)
+        if record.final:
+            finals.add(record.decision_id)
+            for covered in record.covered():
+                contradicts |= owner.setdefault(covered.input, record.decision_id) != record.decision_id
+                named.add((covered.origin, covered.event_id))
         different += contradicts
     tally = {
-        "decisions": len(ids),
-        "repeated_decisions": records - len(ids),
+        "decisions": len(finals),
+        "revised": len(revisions) - len(finals),
+        "repeated_decisions": records - len(revisions),
         "different_duplicates": different,
+        "out_of_order": out_of_order,
     }
     return set(owner), named, tally

@@ -65,7 +65,7 @@ class Recogniser:
             *probe.markers,
         )
         return Decision(
-            decision_id=decision_id(probe.subject_id, covered),
+            decision_id=decision_id(probe.subject_id, covered, final=probe.closed_by is not None),
             probe=probe,
             verdict=verdict,
             model_contracts=self._contracts,

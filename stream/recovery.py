@@ -11,13 +11,14 @@ its original; an older one is late as soon as every topic has shown its time aga
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream.dead_letter_record import decode_dead_letter
 from stream.decision_record import decode_decision
 from stream.events import RawRecord, Rejected, Source, SubjectId, Window
 from stream.join import SeenKey, SubjectJoin
 from stream.reasons import Stage
+from stream.revisions import Announced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +34,15 @@ class Covered:
     """What was said already about the inputs of one partition."""
 
     decided: frozenset[Source] = frozenset()
-    """Inputs that a delivered decision speaks for."""
+    """Inputs that a delivered final decision speaks for."""
     set_aside: frozenset[Source] = frozenset()
     """Inputs dead-lettered before or by the join."""
     unusable: frozenset[Source] = frozenset()
     """Inputs dead-lettered for their sample; they count as a missing modality of their window."""
     seen: tuple[SeenKey, ...] = ()
     windows: tuple[DecidedWindow, ...] = ()
+    announced: tuple[Announced, ...] = ()
+    """Decisions that may still be revised, in the order in which they were delivered."""
     unreadable: int = 0
     """Records of the tail that this version cannot read: more than 0 means inputs may be decided again."""
 
@@ -64,6 +67,7 @@ class TailFold:
         self._unusable: set[Source] = set()
         self._seen: dict[SeenKey, None] = {}
         self._windows: dict[DecidedWindow, None] = {}
+        self._announced: dict[str, Announced] = {}
         self._unreadable = 0
 
     def add(self, record: RawRecord) -> None:
@@ -81,6 +85,11 @@ class TailFold:
             unusable=frozenset(self._unusable),
             seen=tuple(self._seen),
             windows=tuple(self._windows),
+            announced=tuple(
+                replace(told, inputs=open_inputs)
+                for told in self._announced.values()
+                if (open_inputs := told.inputs - self._decided)
+            ),
             unreadable=self._unreadable,
         )
 
@@ -88,6 +97,14 @@ class TailFold:
         decision = decode_decision(record)
         if isinstance(decision, Rejected):
             self._unreadable += 1
+            return
+        if not decision.final:
+            self._announced[decision.decision_id] = Announced(
+                decision_id=decision.decision_id,
+                revision=decision.revision,
+                subject_id=SubjectId(decision.subject_id),
+                inputs=frozenset(covered.input for covered in decision.covered()),
+            )
             return
         window = Window(start_ms=decision.window.start_ms, end_ms=decision.window.end_ms)
         self._windows[DecidedWindow(subject_id=SubjectId(decision.subject_id), window=window)] = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from index.records import Modality
 from stream.errors import JoinPolicyError
-from stream.events import ClosedBy, ClosedWindow, Event, Source, SubjectId, Window
+from stream.events import ClosedBy, ClosedWindow, Event, OpenWindow, Source, SubjectId, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class JoinPolicy:
     grace_ms: int
     """How far behind the watermark an event may still come."""
     close_on_complete: bool = True
-    """Decide as soon as every expected modality is there, instead of waiting for more samples of them."""
+    """Decide as soon as every expected modality is there. Otherwise a window waits for more samples, and
+    every change of it is told."""
 
     def __post_init__(self) -> None:
         if self.window_ms < 1 or self.grace_ms < 0:
@@ -48,17 +49,20 @@ class Step:
     """By (end, subject, start): the order of decisions does not depend on the order of arrival."""
     idle_markers: tuple[Event, ...] = ()
     """End-of-subject markers that ended nothing: acknowledge them, nothing else is owed."""
+    changed: tuple[OpenWindow, ...] = ()
+    """Windows that an event changed and that still wait; told only where completeness does not close."""
 
     @classmethod
     def of(cls, steps: Iterable["Step"]) -> "Step":
         """All of them as one."""
-        steps = [step for step in steps if step.closed or step.idle_markers]
+        steps = [step for step in steps if step != NOTHING]
         if len(steps) < 2:
             return steps[0] if steps else NOTHING
         closed = (window for step in steps for window in step.closed)
         return cls(
             closed=tuple(sorted(closed, key=lambda c: (c.window.end_ms, c.subject_id, c.window.start_ms))),
             idle_markers=tuple(marker for step in steps for marker in step.idle_markers),
+            changed=tuple(window for step in steps for window in step.changed),
         )
 
 
@@ -135,13 +139,13 @@ class SubjectWindows:
         return any(window.start_ms <= time_ms < window.end_ms for window in self._decided)
 
     def hold(self, event: Event) -> Step:
-        """Takes an event in. Windows that it completes are closed."""
+        """Takes an event in. Windows that it completes are closed, or those that it changes are told."""
         at = self._index(event.event_time_ms)
         if at >= 0 and event.event_time_ms < self._open[at].end_ms:
             window = self._open[at]
             window.add(event)
-            return self._close_complete([window])
-        return self._close_complete(self._lay_out(at + 1, [event]))
+            return self._changed([window])
+        return self._changed(self._lay_out(at + 1, [event]))
 
     def mark(self, marker: Event) -> Step:
         """Takes an end-of-subject marker in: it ends the open window that covers it, or the one that will."""
@@ -152,7 +156,7 @@ class SubjectWindows:
         if not self.waits_for(time_ms):
             return NOTHING
         at = self._index(time_ms)
-        return self._close_complete(self._lay_out(at, self._open.pop(at).events))
+        return self._changed(self._lay_out(at, self._open.pop(at).events))
 
     def settle(self, horizon_ms: int) -> Step:
         """Closes what no event within grace can change any more, and forgets what none can ask for."""
@@ -194,13 +198,17 @@ class SubjectWindows:
             at, events = at + 1, events[cut:]
         return fresh
 
-    def _close_complete(self, windows: list[_Open]) -> Step:
+    def _changed(self, windows: list[_Open]) -> Step:
         if not self._policy.close_on_complete:
-            return NOTHING
+            return Step(changed=tuple(map(self._as_it_stands, windows)))
         complete = [window for window in windows if window.modalities >= self._expected]
         for window in complete:
             self._open.remove(window)
         return Step(closed=tuple(self._closed(window, complete=True) for window in complete))
+
+    def _as_it_stands(self, window: _Open) -> OpenWindow:
+        span = Window(start_ms=window.start_ms, end_ms=window.end_ms)
+        return OpenWindow(subject_id=self.subject_id, window=span, events=tuple(window.events))
 
     def _closed(self, window: _Open, *, complete: bool) -> ClosedWindow:
         span = Window(start_ms=window.start_ms, end_ms=window.end_ms)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 
-from index.records import IMAGE, TEXT, Basis, Threshold
+from index.records import IMAGE, TEXT, Basis, Outcome, Threshold
 from stream.events import ClosedBy, ClosedWindow, Window
 from stream.hooks import (
+    DecisionAnnounced,
     DecisionPublished,
     EnrolmentAnswered,
     EventAccepted,
@@ -48,6 +49,7 @@ FACTS: tuple[Fact, ...] = (
     EventSkipped(modality=IMAGE),
     EventSetAside(modality=IMAGE, reason=Reason.LATE, stage=Stage.JOIN),
     WindowClosed(mask=frozenset({IMAGE}), closed_by=ClosedBy.COMPLETE, events=1),
+    DecisionAnnounced(outcome=Outcome.MATCH),
     DecisionPublished(
         verdict=VERDICT,
         mask=frozenset({IMAGE, TEXT}),

@@ -28,6 +28,7 @@ from stream.events import (
     EventId,
     GalleryState,
     Missing,
+    OpenWindow,
     Probe,
     ProbeSample,
     RawRecord,
@@ -108,9 +109,13 @@ def raw(
 
 
 def decision(
-    closed: ClosedWindow, *, unusable: frozenset[Source] = frozenset(), version: int = 7
+    closed: ClosedWindow | OpenWindow,
+    *,
+    unusable: frozenset[Source] = frozenset(),
+    version: int = 7,
+    outcome: Outcome = Outcome.NO_MATCH,
 ) -> Decision:
-    """A decision about a closed window that finds nobody; samples at `unusable` places had no face.
+    """A decision about a window that finds nobody, unless told; samples at `unusable` places had no face.
 
     Its explanation has every field filled in, as no real one has.
     """
@@ -143,7 +148,7 @@ def decision(
         markers=closed.markers,
     )
     verdict = Verdict(
-        outcome=Outcome.NO_MATCH,
+        outcome=outcome,
         reasons=("below_threshold",),
         identity_id=None,
         candidates=(
@@ -175,7 +180,7 @@ def decision(
         gallery=GalleryState(version=version, identities=200, templates=412),
     )
     return Decision(
-        decision_id=decision_id(closed.subject_id, covered_events(made)),
+        decision_id=decision_id(closed.subject_id, covered_events(made), final=made.final),
         probe=probe,
         verdict=verdict,
         model_contracts=made.model_contracts,

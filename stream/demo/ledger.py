@@ -142,7 +142,7 @@ class Ledger:
     def different_duplicates(self) -> tuple[str, ...]:
         """Ids of decisions that say again, and say otherwise, what was decided before.
 
-        Either the same id with other bytes, or another id for an input that a decision spoke for already.
+        Either the same id with other bytes, or a second final decision about an input.
         """
         values: dict[str, bytes] = {}
         speaks_for: dict[Source, str] = {}
@@ -151,9 +151,8 @@ class Ledger:
             record = decision.record
             if values.setdefault(record.decision_id, decision.value) != decision.value:
                 different[record.decision_id] = None
-            for covered in record.covered():
-                known = speaks_for.setdefault(covered.input, record.decision_id)
-                if known not in {record.decision_id, record.supersedes}:
+            for covered in record.covered() if record.final else ():
+                if speaks_for.setdefault(covered.input, record.decision_id) != record.decision_id:
                     different[record.decision_id] = None
         return tuple(different)
 
@@ -165,13 +164,18 @@ class Ledger:
 
     @cached_property
     def final(self) -> Mapping[str, DecisionRecord]:
-        """The decision of each subject; the last revision where there are several."""
-        return {d.record.subject_id: d.record for d in self.decisions}
+        """The last final decision of each subject."""
+        return {d.record.subject_id: d.record for d in self.finals}
+
+    @cached_property
+    def finals(self) -> tuple[SeenDecision, ...]:
+        """Decisions that no revision supersedes."""
+        return tuple(decision for decision in self.decisions if decision.record.final)
 
     @cached_property
     def _first_of_each_id(self) -> tuple[SeenDecision, ...]:
         first: dict[str, SeenDecision] = {}
-        for decision in self.decisions:
+        for decision in self.finals:
             first.setdefault(decision.record.decision_id, decision)
         return tuple(first.values())
 
@@ -181,7 +185,7 @@ class Ledger:
 
     @cached_property
     def _spoken_for(self) -> frozenset[Source]:
-        return frozenset(covered.input for d in self.decisions for covered in d.record.covered())
+        return frozenset(covered.input for d in self.finals for covered in d.record.covered())
 
     def _own_fate(self, item: Published) -> Fate | None:
         if reason := self._reasons.get(item.source):

@@ -127,9 +127,9 @@ class Speed:
 def speed(ledger: Ledger) -> Speed:
     """Latency and throughput of a run."""
     append_ms = {item.source: item.append_ms for item in ledger.published}
-    spans: dict[ClosedBy, list[float]] = defaultdict(list)
+    spans: dict[ClosedBy | None, list[float]] = defaultdict(list)
     seen: set[str] = set()
-    for decision in ledger.decisions:
+    for decision in ledger.finals:
         record = decision.record
         needed = [append_ms[c.input] for c in record.covered() if c.input in append_ms]
         if needed and record.decision_id not in seen:

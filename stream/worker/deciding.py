@@ -13,6 +13,7 @@ from stream.events import (
     ClosedWindow,
     Event,
     Missing,
+    OpenWindow,
     Probe,
     ProbeSample,
     RawRecord,
@@ -20,7 +21,7 @@ from stream.events import (
     Sample,
 )
 from stream.features.extractor import Unusable
-from stream.hooks import DecisionPublished, EventSetAside, Observer, WindowClosed
+from stream.hooks import DecisionAnnounced, DecisionPublished, EventSetAside, Observer, WindowClosed
 from stream.reasons import Reason, Stage
 from stream.recogniser import Recogniser
 from stream.worker.extraction import ExtractionPool
@@ -93,28 +94,50 @@ class Deciding:
             then(state, record.source)
 
     async def decide(
-        self, state: PartitionState, closed: ClosedWindow, features: Features, *, then: Done
+        self,
+        state: PartitionState,
+        window: ClosedWindow | OpenWindow,
+        features: Features,
+        *,
+        after: asyncio.Task[None] | None,
+        then: Done,
     ) -> None:
-        """Delivers the decision about a closed window; `then` everything that it covers is done."""
-        everything = (*closed.events, *closed.markers)
+        """Delivers the decision about a window; where it is final, `then` everything that it covers is done.
+
+        Args:
+            state: Of its partition.
+            window: Closed, or still waiting: then the decision is delivered if the policy wants it now.
+            features: Of its events.
+            after: The subject's decision before this one, which is to be delivered first.
+            then: What acknowledges.
+        """
+        everything = (*window.events, *window.markers)
         append_s = max(state.append_ms[event.source] for event in everything) / 1000
-        mask = frozenset(event.modality for event in closed.events if event.modality is not None)
-        self._observer.observe(WindowClosed(mask=mask, closed_by=closed.closed_by, events=len(closed.events)))
-        closed_s = time.time()
+        if isinstance(window, ClosedWindow):
+            self._observer.observe(
+                WindowClosed(
+                    mask=frozenset(event.modality for event in window.events if event.modality is not None),
+                    closed_by=window.closed_by,
+                    events=len(window.events),
+                )
+            )
+        joined_s = time.time()
         with stage(self._observer, "await_features"):
-            probe = self._probe(closed, {event: await feature for event, feature in features.items()})
+            probe = self._probe(window, {event: await feature for event, feature in features.items()})
+        if after is not None:
+            await asyncio.wait([after])
         extracted_s = time.time()
         with stage(self._observer, "search"):
-            decision = await asyncio.get_running_loop().run_in_executor(
+            decided = await asyncio.get_running_loop().run_in_executor(
                 self._searchers, self._recogniser.decide, probe
             )
         decided_s = time.time()
-        if state.revoked:
+        if state.revoked or (decision := state.announcements.revise(decided)) is None:
             return
         timing = Timing(
             decided_at_ms=round(decided_s * 1000),
-            join_ms=(closed_s - append_s) * 1000,
-            extract_ms=(extracted_s - closed_s) * 1000,
+            join_ms=(joined_s - append_s) * 1000,
+            extract_ms=(extracted_s - joined_s) * 1000,
             search_ms=(decided_s - extracted_s) * 1000,
             total_ms=(decided_s - append_s) * 1000,
         )
@@ -122,39 +145,45 @@ class Deciding:
             await self._publisher.send(
                 self._topics.matches, encode_decision(decision, timing), partition=state.number
             )
+        state.announcements.published(decision)
+        if isinstance(window, OpenWindow):
+            self._observer.observe(DecisionAnnounced(outcome=decision.verdict.outcome))
+            return
         then(state, *(event.source for event in everything))
         delivered_s = time.time()
         self._observer.observe(
             DecisionPublished(
                 verdict=decision.verdict,
                 mask=frozenset(s.event.modality for s in probe.samples if s.event.modality is not None),
-                closed_by=closed.closed_by,
-                join_s=closed_s - append_s,
+                closed_by=window.closed_by,
+                join_s=joined_s - append_s,
                 total_s=delivered_s - append_s,
-                overdue_s=delivered_s - due_s(closed, append_s, grace_s=self._settings.grace_ms / 1000),
+                overdue_s=delivered_s - due_s(window, append_s, grace_s=self._settings.grace_ms / 1000),
             )
         )
 
-    def _probe(self, closed: ClosedWindow, features: Mapping[Event, Feature | Unusable]) -> Probe:
+    def _probe(
+        self, window: ClosedWindow | OpenWindow, features: Mapping[Event, Feature | Unusable]
+    ) -> Probe:
         samples, missing = [], []
         for event, feature in features.items():
             if isinstance(feature, Feature):
                 samples.append(ProbeSample(event=event, feature=feature))
             elif event.modality is not None:
                 missing.append(Missing(modality=event.modality, reason=feature.reason, event=event))
-        received = {event.modality for event in closed.events}
+        received = {event.modality for event in window.events}
         missing += [
             Missing(modality=modality, reason=Reason.NOT_RECEIVED)
             for modality in self._settings.modalities
             if modality not in received
         ]
         return Probe(
-            subject_id=closed.subject_id,
-            window=closed.window,
-            closed_by=closed.closed_by,
+            subject_id=window.subject_id,
+            window=window.window,
+            closed_by=window.closed_by,
             samples=tuple(samples),
             missing=tuple(missing),
-            markers=closed.markers,
+            markers=window.markers,
         )
 
 

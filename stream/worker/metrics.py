@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from index.records import Basis, Mask
 from stream.events import ClosedBy
 from stream.hooks import (
+    DecisionAnnounced,
     DecisionPublished,
     EnrolmentAnswered,
     EventAccepted,
@@ -64,7 +65,8 @@ class PrometheusObserver:
         self._skipped = counter("events_skipped", "Events settled before a restart", "modality")
         self._dead_letters = counter("dead_letters", "Events set aside", "modality", "stage", "reason")
         self._windows = counter("windows_closed", "Windows let go by the join", "mask", "closed_by")
-        self._decisions = counter("decisions", "Decisions delivered", "outcome", "mask")
+        self._decisions = counter("decisions", "Final decisions delivered", "outcome", "mask")
+        self._early = counter("early_decisions", "Decisions delivered that will be revised", "outcome")
         self._reasons = counter("decision_reasons", "Reasons and warnings that decisions gave", "reason")
         self._latency = histogram(
             "decision_latency_seconds",
@@ -121,6 +123,7 @@ class PrometheusObserver:
             EventSkipped: lambda f: self._skipped.labels(f.modality).inc(),
             EventSetAside: lambda f: self._dead_letters.labels(f.modality, f.stage, f.reason).inc(),
             WindowClosed: lambda f: self._windows.labels(mask_label(f.mask), f.closed_by).inc(),
+            DecisionAnnounced: lambda f: self._early.labels(f.outcome).inc(),
             DecisionPublished: self._decision_published,
             StageEntered: self._stage_entered,
             StageLeft: self._stage_left,

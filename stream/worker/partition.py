@@ -6,9 +6,10 @@ from typing import Any
 
 from index.records import Feature
 from stream.clock import PartitionClock
-from stream.events import RawRecord, Source
+from stream.events import RawRecord, Source, SubjectId
 from stream.features.extractor import Unusable
 from stream.join import JoinPolicy, SubjectJoin
+from stream.revisions import Announcements, Revisions
 from stream.worker.ack_frontier import AckFrontier
 from stream.worker.tail_reader import Tail
 
@@ -16,10 +17,13 @@ from stream.worker.tail_reader import Tail
 class PartitionState:
     """Clock, join, ack frontiers and features under way of one partition number, in one generation."""
 
-    def __init__(self, number: int, *, policy: JoinPolicy, max_skew_ms: int, tail: Tail) -> None:
+    def __init__(self, number: int, *, policy: JoinPolicy, revisions: Revisions, tail: Tail) -> None:
         self.number = number
-        self.clock = PartitionClock(topics=tuple(tail.first_offset), max_skew_ms=max_skew_ms)
+        self.clock = PartitionClock(tuple(tail.first_offset))
         self.join = SubjectJoin(policy)
+        self.announcements = Announcements(revisions, tail.covered.announced)
+        self.turns: dict[SubjectId, asyncio.Task[None]] = {}
+        """Of each subject the latest decision under way: they are delivered in the order of the join."""
         self.covered = tail.covered
         self.next_offset = dict(tail.first_offset)
         self.features: dict[Source, asyncio.Task[Feature | Unusable]] = {}
@@ -65,6 +69,11 @@ class PartitionState:
     def oldest_append_ms(self) -> int | None:
         """Append of the record that has been under way longest; None when none is."""
         return next(iter(self.append_ms.values()), None)
+
+    def turn_over(self, subject_id: SubjectId, decision: asyncio.Task[None]) -> None:
+        """Notes that a decision about this subject is delivered, or will not be."""
+        if self.turns.get(subject_id) is decision:
+            del self.turns[subject_id]
 
     @property
     def unacked(self) -> int:

@@ -6,12 +6,23 @@ runs beside it as tasks of the crew, whose failure stops the worker.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from index.records import Modality
 from stream.codec import Limits, decode
-from stream.events import Duplicate, Event, Late, RawRecord, Rejected, Sample, Source
+from stream.events import (
+    ClosedWindow,
+    Duplicate,
+    Event,
+    Late,
+    OpenWindow,
+    RawRecord,
+    Rejected,
+    Sample,
+    Source,
+)
 from stream.hooks import (
     EventAccepted,
     EventDuplicated,
@@ -23,8 +34,9 @@ from stream.hooks import (
 )
 from stream.join import JoinPolicy, Step
 from stream.reasons import Stage
+from stream.revisions import Revisions
 from stream.worker.crew import Crew
-from stream.worker.deciding import Deciding
+from stream.worker.deciding import Deciding, Features
 from stream.worker.extraction import Budget
 from stream.worker.faust_internals import BrokerEvidence
 from stream.worker.health import Health
@@ -66,7 +78,10 @@ class Pipeline:
         self._crew = crew
         self._limits = limits
         self._policy = JoinPolicy(
-            expected=settings.modalities, window_ms=settings.window_ms, grace_ms=settings.grace_ms
+            expected=settings.modalities,
+            window_ms=settings.window_ms,
+            grace_ms=settings.grace_ms,
+            close_on_complete=settings.revisions is Revisions.FINAL_ONLY,
         )
         self._states: dict[int, PartitionState] = {}
         self._recovered = asyncio.Event()
@@ -83,7 +98,7 @@ class Pipeline:
         if generation != self._evidence.generation:
             return
         self._states = {
-            n: PartitionState(n, policy=self._policy, max_skew_ms=self._settings.max_skew_ms, tail=tails[n])
+            n: PartitionState(n, policy=self._policy, revisions=self._settings.revisions, tail=tails[n])
             for n in numbers
         }
         self._recovered.set()
@@ -198,6 +213,7 @@ class Pipeline:
             self._done(state, event.source)
             self._take(state, state.join.advance(state.clock.watermark_ms))
             return
+        state.announcements.came(event)
         outcome, step = state.join.accept(event, state.clock.watermark_ms)
         accepted = not isinstance(outcome, Late | Duplicate)
         if sample is not None and accepted:
@@ -219,18 +235,29 @@ class Pipeline:
     def _take(self, state: PartitionState, step: Step) -> None:
         for marker in step.idle_markers:
             self._done(state, marker.source)
+        for window in step.changed:
+            if state.announcements.awaits(window.subject_id):
+                continue
+            self._decide(state, window, {event: state.features[event.source] for event in window.events})
         for closed in step.closed:
-            samples = {event: state.features.pop(event.source) for event in closed.events}
-            self._deliver(self._deciding.decide(state, closed, samples, then=self._done))
+            self._decide(state, closed, {event: state.features.pop(event.source) for event in closed.events})
+
+    def _decide(self, state: PartitionState, window: ClosedWindow | OpenWindow, features: Features) -> None:
+        subject_id = window.subject_id
+        before = state.turns.get(subject_id)
+        task = self._deliver(self._deciding.decide(state, window, features, after=before, then=self._done))
+        state.turns[subject_id] = task
+        task.add_done_callback(partial(state.turn_over, subject_id))
 
     def _done(self, state: PartitionState, *sources: Source) -> None:
         state.done(*sources)
         self.progress += len(sources)
 
-    def _deliver(self, work: Any) -> None:
+    def _deliver(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._crew.spawn(work)
         self._delivering.add(task)
         task.add_done_callback(self._delivering.discard)
+        return task
 
 
 def raw_record_of(faust_event: Any) -> RawRecord:

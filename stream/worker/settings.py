@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.records import Modality
 from stream.review import ReviewMode
+from stream.revisions import Revisions
 from stream.worker.topics import TopicNames, TopicSpec
 
 
@@ -43,6 +44,8 @@ class Settings(BaseSettings):
     """Events of a subject within this span of event time belong together."""
     grace_ms: int = Field(default=1_000, ge=0)
     """How far out of order events may arrive."""
+    revisions: Revisions = Revisions.FINAL_ONLY
+    """Whether decisions are published before their window closes, to be superseded later."""
     max_skew_ms: int = Field(default=60_000, ge=0)
     """How far ahead of the broker's clock an event time may be."""
 

@@ -78,7 +78,7 @@ class Worker:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.clock = PartitionClock(TOPICS, max_skew_ms=SKEW_MS)
+        self.clock = PartitionClock(TOPICS)
         self.join = SubjectJoin(POLICY)
         self.frontiers = {topic: AckFrontier(1) for topic in TOPICS}
         self.acknowledged = dict(broker.committed)

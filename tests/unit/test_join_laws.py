@@ -136,6 +136,49 @@ def test_events_of_one_time_are_ordered_by_their_place_in_the_log() -> None:
         assert spans(joined(*order).advance(FAR_MS).closed) == [(10, 110, "deadline", ["a", "b"])]
 
 
+def test_a_window_that_waits_beyond_completeness_tells_every_change() -> None:
+    """Each event that joins it, whole or not; at its deadline it closes as any other.
+
+    ```
+        i10  t40  i60
+        [10          )110     told with i10, with t40, with i60
+    ```
+    """
+    join = SubjectJoin(PATIENT)
+    told = [join.accept(e, None)[1].changed for e in (image(10), text(40), image(60))]
+    assert [[e.event_id for e in w.events] for (w,) in told] == [
+        ["image-10"],
+        ["image-10", "text-40"],
+        ["image-10", "text-40", "image-60"],
+    ]
+    assert all(w.window == Window(start_ms=10, end_ms=110) for (w,) in told)
+    assert spans(join.advance(FAR_MS).closed) == [(10, 110, "deadline", ["image-10", "text-40", "image-60"])]
+
+
+def test_an_event_that_moves_windows_tells_each_of_them() -> None:
+    """An earlier anchor, or a marker, makes others of them.
+
+    ```
+    before       i60   i150   [60 .. 160)
+    then   i0    [0   )100    [150  )250
+    ```
+    """
+    join = SubjectJoin(PATIENT)
+    for e in (image(60), image(150)):
+        join.accept(e, None)
+    _, step = join.accept(image(0), None)
+    assert [(w.window.start_ms, len(w.events)) for w in step.changed] == [(0, 2), (150, 1)]
+    _, step = join.accept(end(30), None)
+    assert [(w.window.start_ms, len(w.events)) for w in step.changed] == [(0, 1), (60, 2)]
+
+
+def test_a_window_that_closes_at_once_is_not_told_as_waiting() -> None:
+    """Its last word comes in the same step."""
+    join = joined(image(900), policy=PATIENT, watermark_ms=900)
+    _, step = join.accept(end(910), 1000)
+    assert (len(step.closed), step.changed) == (1, ())
+
+
 def test_subjects_do_not_meet() -> None:
     """Halves of two subjects are no whole."""
     join = joined(image(10, subject="ann"), text(10, subject="bob"))

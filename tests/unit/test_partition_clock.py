@@ -5,12 +5,11 @@ import pytest
 from stream.clock import PartitionClock
 from stream.errors import UnknownTopicError
 
-SKEW_MS = 1_000
 NOW_MS = 100_000
 
 
 def clock(*topics: str) -> PartitionClock:
-    return PartitionClock(topics or ("images", "texts"), max_skew_ms=SKEW_MS)
+    return PartitionClock(topics or ("images", "texts"))
 
 
 def test_there_is_no_watermark_until_every_topic_has_shown_a_time() -> None:
@@ -41,11 +40,23 @@ def test_the_watermark_never_goes_back() -> None:
     assert made.watermark_ms == 100
 
 
-def test_one_event_from_the_future_drags_its_topic_by_the_skew_at_most() -> None:
-    """The broker's append time bounds what a producer's clock can do."""
-    made = clock("images")
-    made.observe("images", 10 * NOW_MS, NOW_MS)
-    assert made.watermark_ms == NOW_MS + SKEW_MS
+def test_an_event_from_the_future_shows_no_more_than_its_append() -> None:
+    """A producer whose clock runs ahead, in every topic, makes nobody else's events late."""
+    made = clock()
+    for topic in ("images", "texts"):
+        made.observe(topic, 10 * NOW_MS, NOW_MS)
+    assert made.watermark_ms == NOW_MS
+
+
+def test_an_event_from_long_ago_holds_nobody_back_and_drags_nobody() -> None:
+    """One from 1970 shows 1970; the next event of the topic, or its silence, makes that good."""
+    made = clock()
+    made.observe("texts", 0, NOW_MS)
+    made.observe("images", NOW_MS, NOW_MS)
+    assert made.watermark_ms == 0
+    made.observe("texts", NOW_MS, NOW_MS)
+    made.observe("texts", 0, NOW_MS)
+    assert made.watermark_ms == NOW_MS
 
 
 def test_evidence_of_silence_moves_a_topic_as_an_event_does() -> None:

@@ -1,5 +1,7 @@
 """What the output tail says about inputs that come again."""
 
+from dataclasses import replace
+
 import pytest
 
 from stream.dead_letter_record import encode_dead_letter
@@ -10,6 +12,7 @@ from stream.events import (
     Duplicate,
     Event,
     Late,
+    OpenWindow,
     RawRecord,
     Source,
     SubjectId,
@@ -30,6 +33,12 @@ def decided(*events: Event, markers: tuple[Event, ...] = (), unusable: tuple[Eve
     )
     made = decision(closed, unusable=frozenset(e.source for e in unusable))
     return raw(decision_value(made), topic="matches")
+
+
+def announced(*events: Event, revision: int = 1) -> RawRecord:
+    """A record of the matches topic that may still be revised."""
+    made = decision(OpenWindow(subject_id=SubjectId("s"), window=WINDOW, events=events))
+    return raw(decision_value(replace(made, revision=revision)), topic="matches")
 
 
 def dead(event: Event, stage: Stage, reason: Reason = Reason.LATE) -> RawRecord:
@@ -73,6 +82,23 @@ def test_an_unusable_sample_without_its_decision_is_joined_again() -> None:
     covered = fold(dead(image(10), Stage.FEATURES, Reason.NO_FACE))
     assert covered.unusable == {image(10).source}
     assert not covered.skips(image(10).source)
+
+
+def test_what_was_only_announced_is_joined_again() -> None:
+    """Its inputs are neither skipped nor duplicates; what was said of them is remembered, in its order."""
+    covered = fold(announced(image(10)), announced(image(10), text(40), revision=2))
+    assert (covered.decided, covered.seen, covered.windows) == (frozenset(), (), ())
+    assert [(told.revision, told.inputs) for told in covered.announced] == [
+        (1, {image(10).source}),
+        (2, {image(10).source, text(40).source}),
+    ]
+
+
+def test_of_an_announcement_only_what_has_no_final_decision_is_remembered() -> None:
+    """An earlier event had moved the windows: the first half is decided, the other is not."""
+    covered = fold(announced(image(10), image(60)), decided(image(10)))
+    assert [told.inputs for told in covered.announced] == [{image(60).source}]
+    assert fold(announced(image(10)), decided(image(10), text(40))).announced == ()
 
 
 def test_a_record_that_cannot_be_read_is_counted() -> None:

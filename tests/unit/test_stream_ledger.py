@@ -1,9 +1,13 @@
 """The ledger from outside: each published event is in one column, and contradictions are counted."""
 
+from dataclasses import replace
+
+import pytest
+
 from stream.dead_letter_record import DeadLetter, decode_dead_letter, encode_dead_letter
 from stream.decision_record import decision_value, decode_decision
 from stream.decision_view import DecisionRecord
-from stream.events import ClosedBy, ClosedWindow, Event, SubjectId, Window
+from stream.events import ClosedBy, ClosedWindow, Event, OpenWindow, SubjectId, Window
 from stream.ledger import Ledger, Published, audit
 from stream.reasons import Reason, Stage
 from tests.stream_factories import decision, end, image, raw, text
@@ -20,6 +24,14 @@ def decided(
         markers=markers,
     )
     record = decode_decision(raw(decision_value(decision(closed, version=version))))
+    assert isinstance(record, DecisionRecord)
+    return record
+
+
+def announced(*events: Event, revision: int = 1, supersedes: str | None = None) -> DecisionRecord:
+    window = OpenWindow(subject_id=SubjectId("s"), window=Window(start_ms=10, end_ms=110), events=events)
+    made = replace(decision(window), revision=revision, supersedes=supersedes)
+    record = decode_decision(raw(decision_value(made)))
     assert isinstance(record, DecisionRecord)
     return record
 
@@ -57,8 +69,10 @@ def test_every_event_is_in_exactly_one_column() -> None:
         idle_markers=1,
         unaccounted=1,
         decisions=1,
+        revised=0,
         repeated_decisions=0,
         different_duplicates=0,
+        out_of_order=0,
     )
 
 
@@ -86,6 +100,37 @@ def test_decisions_that_contradict_one_another_are_counted() -> None:
     """An input in two decisions, and one id with two contents."""
     assert audit([], [decided(image(10)), decided(image(10), text(40))], []).different_duplicates == 1
     assert audit([], [decided(image(10)), decided(image(10), end_ms=99)], []).different_duplicates == 1
+
+
+def test_an_event_that_was_only_announced_is_not_decided() -> None:
+    """What may still be revised settles nothing."""
+    early = announced(image(10))
+    ledger = audit([published(image(10))], [early], [])
+    assert (ledger.unaccounted, ledger.decisions, ledger.revised) == (1, 0, 1)
+    final = decided(image(10), text(40))
+    last = final.model_copy(update={"revision": 2, "supersedes": early.decision_id})
+    ledger = audit([published(image(10)), published(text(40))], [early, last], [])
+    assert (ledger.decided, ledger.decisions, ledger.revised) == (2, 1, 1)
+    assert (ledger.different_duplicates, ledger.out_of_order) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        announced(image(10), text(40), revision=2, supersedes="nobody"),
+        announced(image(10), text(40), revision=3, supersedes=announced(image(10)).decision_id),
+        announced(image(10), text(40), revision=2),
+    ],
+    ids=["of what was never said", "a number is left out", "a number without what it replaces"],
+)
+def test_a_revision_that_does_not_follow_what_it_supersedes_is_out_of_order(record: DecisionRecord) -> None:
+    """A reader who drops what is superseded has to have seen it."""
+    assert audit([], [announced(image(10)), record], []).out_of_order == 1
+
+
+def test_nothing_is_announced_after_the_final_decision() -> None:
+    """Final is final."""
+    assert audit([], [decided(image(10)), announced(image(10))], []).out_of_order == 1
 
 
 def test_a_record_without_a_name_is_known_by_its_place() -> None:
