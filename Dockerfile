@@ -1,5 +1,5 @@
 # The worker and every command, without a compiler and without root: `docker build -t sightline .`
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/sightline
 ENV PATH=/opt/sightline/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -12,7 +12,7 @@ COPY stream stream
 # Build isolation off: what builds is what the next line pins.
 RUN pip install setuptools==84.2.1 && pip install --no-deps --no-build-isolation . && pip uninstall --yes setuptools
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --create-home sightline \
  && install --directory --owner=sightline /var/cache/sightline
 COPY --from=build /opt/sightline /opt/sightline

@@ -333,10 +333,11 @@ DOING = Dashboard(
             ),
             plot(
                 "Out of the join",
-                "Events a second that the join took in, and windows that it let go.",
+                "Events that the join took in, windows that it let go, and decisions before that.",
                 "cps",
                 ("sum(rate(sightline_events_accepted_total[$__rate_interval]))", "events in"),
                 ("sum(rate(sightline_windows_closed_total[$__rate_interval]))", "windows out"),
+                ("sum(rate(sightline_early_decisions_total[$__rate_interval]))", "early decisions"),
             ),
             plot(
                 "Gallery",

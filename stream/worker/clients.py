@@ -41,7 +41,7 @@ def security_options(settings: Settings) -> dict[str, Any]:
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": _password(settings),
+            "sasl_plain_password": settings.password,
         }
     return options
 
@@ -86,7 +86,7 @@ def faust_credentials(settings: Settings) -> "faust.Credentials | None":
     if settings.security_protocol.startswith("SASL"):
         return faust.SASLCredentials(
             username=settings.sasl_username,
-            password=_password(settings),
+            password=settings.password,
             mechanism=settings.sasl_mechanism,
             ssl_context=context,
         )
@@ -119,7 +119,3 @@ def _common(settings: Settings) -> dict[str, Any]:
         "client_id": settings.app_id,
         **security_options(settings),
     }
-
-
-def _password(settings: Settings) -> str | None:
-    return settings.sasl_password.get_secret_value() if settings.sasl_password else None

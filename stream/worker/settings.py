@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.records import Modality
@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = None
+    """Holds the password, and goes before it: a secret in a file is in no process list and no container's
+    description."""
     ssl_cafile: Path | None = None
 
     app_id: str = "sightline"
@@ -78,6 +81,23 @@ class Settings(BaseSettings):
 
     cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("sightline")))
     """Jars and model packs, shared by all runs of this user."""
+
+    @field_validator("sasl_password_file")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        try:
+            if path is not None:
+                path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        return path
+
+    @property
+    def password(self) -> str | None:
+        """The password for the broker, as it stands in its file now or as it was given."""
+        if self.sasl_password_file is not None:
+            return self.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return self.sasl_password.get_secret_value() if self.sasl_password else None
 
     @property
     def topics(self) -> TopicNames:

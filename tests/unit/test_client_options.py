@@ -1,10 +1,11 @@
 """Settings become the options of Kafka clients in one place."""
 
 import ssl
+from pathlib import Path
 
 import faust
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from stream.worker.clients import (
     admin_options,
@@ -68,3 +69,19 @@ def test_a_password_is_not_in_the_settings_text() -> None:
     settings = Settings(security_protocol="SASL_SSL", sasl_password=SecretStr("hunter2"))
     assert "hunter2" not in repr(settings)
     assert security_options(settings)["sasl_plain_password"] == "hunter2"  # noqa: S105 (a password that opens nothing)
+
+
+def test_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    """It goes before the one in the environment, and its last line's end is not part of it."""
+    file = tmp_path / "password"
+    file.write_text("from file \n")
+    settings = Settings(
+        security_protocol="SASL_SSL", sasl_username="u", sasl_password=SecretStr("p"), sasl_password_file=file
+    )
+    assert security_options(settings)["sasl_plain_password"] == "from file "  # noqa: S105  # of a test
+
+
+def test_a_password_file_that_cannot_be_read_is_refused_at_once(tmp_path: Path) -> None:
+    """The operator hears of the file, not of a broker that lets nobody in."""
+    with pytest.raises(ValidationError, match="cannot be read: No such file"):
+        Settings(sasl_password_file=tmp_path / "missing")
