@@ -49,7 +49,8 @@ class BaseGallery(ABC):
             raise GalleryError(f"A search for {k} candidates was asked for; ask for 1 or more.")
         with self._lock:
             vectors = self._roll.probe(probe)
-            found = tuple(self._find(vectors, k)) if vectors else ()
+            comparable = self._roll.comparable(vectors)
+            found = tuple(self._find(comparable, k)) if comparable else ()
             version, identities, templates = self._roll.version, len(self._roll), self._roll.templates
         return SearchResult(
             candidates=ranked(self._roll.policy, vectors, found, k, identities),

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from index.explanation import anybody, would_suffice
-from index.fusion import evidence, score
+from index.fusion import score
 from index.policy import Policy
 from index.records import (
     Basis,
@@ -159,14 +159,13 @@ class _Judge:
         Asked before the threshold: the contradiction may itself have pulled the fused score under it.
         """
         policy = self.policy
-        similarity = {modality: np.asarray(cosine) for modality, cosine in best.similarity.items()}
-        if policy.conflict_below is None or policy.primary not in similarity:
+        if policy.conflict_below is None or policy.primary not in best.similarity:
             return None
         alone = frozenset({policy.primary})
+        similarity = {policy.primary: np.asarray(best.similarity[policy.primary])}
         if score(policy, alone, similarity) < self.thresholds[alone].score:
             return None
-        others = [m for m in policy.modalities[1:] if m in similarity]
-        return next((m for m in others if evidence(policy, m, similarity[m]) < policy.conflict_below), None)
+        return next((m for m, llr in best.agreement.items() if llr < policy.conflict_below), None)
 
 
 def _nothing_to_compare(result: SearchResult, mask: Mask) -> VerdictReason | None:

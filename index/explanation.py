@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from index.agreement import evidence_beside
 from index.fusion import score
 from index.policy import Policy
 from index.records import Candidate, IdentityId, Mask, Modality, Sufficient, TemplateId
@@ -63,15 +64,19 @@ def _least_cosine(
     """The least cosine, over the present one, at which it is returned; None where even 1 does not do."""
     lowest = int(np.ceil(about.similarity.get(modality, -1.0) * _STEPS))
     cosines = np.arange(lowest, _STEPS + 1) / _STEPS
-    similarity = {m: np.full(cosines.shape, cosine) for m, cosine in about.similarity.items()}
-    similarity[modality] = cosines
+    # A sample of a modality in common takes the place of a comparison across modalities.
+    known = {m: cosine for m, cosine in about.similarity.items() if m in policy.modalities}
+    similarity = {m: np.full(cosines.shape, cosine) for m, cosine in known.items()} | {modality: cosines}
+    agreement = {m: llr for m, llr in about.agreement.items() if m != modality}
     scores = score(policy, frozenset(similarity), similarity)
 
     def returned(step: int) -> bool:
+        cosine_of = {**known, modality: float(cosines[step])}
         better = replace(
             about,
             score=float(scores[step]),
-            similarity={**about.similarity, modality: float(cosines[step])},
+            similarity=cosine_of,
+            agreement=evidence_beside(policy, cosine_of) | agreement,
         )
         ranked = sorted((better, *others), key=lambda candidate: -candidate.score)
         return match_of(ranked, mask) == about.identity_id

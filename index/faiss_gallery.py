@@ -51,7 +51,7 @@ class FaissGallery(BaseGallery):
                 self._identities.append(None)
             self._slots[identity.identity_id] = slot
         self._identities[slot] = identity
-        for modality in self._roll.policy.modalities:
+        for modality in (*self._roll.policy.modalities, *self._roll.policy.crossings):
             mean = identity.means.get(modality)
             if mean is None:
                 self._vacate(modality, slot)

@@ -1,8 +1,9 @@
 """Similarities per modality -> one calibrated score, for every mask of modalities.
 
 With the primary modality in the mask, f = s + Σ w·clip(t, −c, c) over the others: a supporting modality moves
-the primary's cosine by w·c at most, for look-alikes share their descriptions. Without it, f = Σ t. The mask's
-LLR = scale·f + bias then makes all masks comparable. Each step is monotone in each similarity: exact
+the primary's cosine by w·c at most, for look-alikes share their descriptions. Without it, f = Σ t; across
+modalities f is the cosine in the space of the crossing. The mask's LLR = scale·f + bias then makes all masks
+comparable. Each step is monotone in each similarity: exact
 search rests on that.
 """
 
@@ -40,6 +41,8 @@ def score(policy: Policy, mask: Mask, similarity: Mapping[Modality, Array]) -> A
             if row.modality in mask:
                 t = evidence(policy, row.modality, similarity[row.modality])
                 fused = fused + row.weight * np.clip(t, -row.clip, row.clip)
+    elif mask.issubset(policy.crossings):
+        (fused,) = (similarity[name] for name in mask)
     else:
         ranked = [modality for modality in policy.modalities if modality in mask]
         fused = evidence(policy, ranked[0], similarity[ranked[0]])
@@ -59,6 +62,7 @@ def spread(policy: Policy, mask: Mask, error: Mapping[Modality, float]) -> float
     slopes = {
         row.modality: row.llr.scale * (row.weight if policy.primary in mask else 1.0) for row in policy.rows
     }
+    slopes |= dict.fromkeys(policy.crossings, 1.0)
     if policy.primary in mask:
         slopes[policy.primary] = 1.0
     return policy.masks[mask].scale * sum(slopes[modality] * error[modality] for modality in mask)

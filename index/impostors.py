@@ -20,8 +20,8 @@ from index.leave_one_out import (
     search_all,
 )
 from index.records import IdentityId, Mask, Modality, Vector
-from index.roll import Identity
-from index.vectors import Array, centre, similarity
+from index.roll import Identity, centred
+from index.vectors import Array, similarity
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,10 +51,10 @@ class Impostors:
         self._gallery = gallery
         self._policy = contents.policy
         self._limit = limit
-        self._boards = {mask: _Board(limit) for mask in self._policy.masks}
+        self._boards = {mask: _Board(limit) for mask in self._policy.probe_masks}
         self._lots: dict[Mask, list[Lot]] = {
             mask: sorted(lot(one.identity_id) for one in contents.identities.values() if self._has(mask, one))
-            for mask in self._policy.masks
+            for mask in self._policy.probe_masks
         }
         """Of everybody who has a sample for the mask; the first `limit` are searched."""
         self._numbers: dict[IdentityId, int] = {}
@@ -133,10 +133,9 @@ class Impostors:
         evidence = evidence_of(self._policy, self._gallery.identity(identity_id))
         probe = {modality: evidence[modality] for modality in mask}
         candidates = self._gallery.search(probe, _LISTED).candidates
-        vectors = {m: centre(feature.vector, self._policy.row(m).mean) for m, feature in probe.items()}
         self._boards[mask].put(
             identity_id,
-            vectors,
+            centred(self._policy, probe),
             {
                 self._number(one.identity_id): one.score
                 for one in candidates
@@ -147,8 +146,8 @@ class Impostors:
 
     def _compare(self, identity: Identity, number: int) -> None:
         """Puts an identity into the lists of those who score it over their floor."""
-        for mask, board in self._boards.items():
-            pair = mask & identity.mask
+        for board in self._boards.values():
+            pair = identity.mask.intersection(board.vectors)
             if not pair or not board.slots:
                 continue
             coarse = score(self._policy, pair, {m: board.vectors[m] @ identity.means[m] for m in pair})

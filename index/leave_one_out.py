@@ -16,8 +16,8 @@ import numpy.typing as npt
 from index.fusion import score, spread
 from index.policy import Policy
 from index.records import Feature, IdentityId, Mask, Modality, Vector
-from index.roll import Contents, Identity
-from index.vectors import centre, coarse_similarity, similarity, similarity_error
+from index.roll import Contents, Identity, centred
+from index.vectors import coarse_similarity, similarity, similarity_error
 
 Doubles = npt.NDArray[np.float64]
 Lot = tuple[bytes, IdentityId]
@@ -83,7 +83,7 @@ def search_all(contents: Contents, *, limit: int) -> Mapping[Mask, Searched]:
     policy = contents.policy
     drawn = sorted(contents.identities.values(), key=lambda identity: lot(identity.identity_id))
     evidence = {identity.identity_id: evidence_of(policy, identity) for identity in drawn}
-    samples = {mask: _samples(policy, mask, evidence, limit) for mask in policy.masks}
+    samples = {mask: _samples(policy, mask, evidence, limit) for mask in policy.probe_masks}
     best = {mask: np.full(len(rows.identity_ids), -np.inf) for mask, rows in samples.items()}
     whom = {mask: np.full(len(rows.identity_ids), None, dtype=object) for mask, rows in samples.items()}
     for group in _groups(contents):
@@ -91,8 +91,8 @@ def search_all(contents: Contents, *, limit: int) -> Mapping[Mask, Searched]:
             part = slice(start, start + _ROWS_AT_ONCE)
             products = _Products(group)
             for mask, rows in samples.items():
-                if rows.identity_ids[part] and mask.intersection(group.vectors):
-                    found, opponents = _best_of_group(policy, mask, rows[part], products)
+                if rows.identity_ids[part] and rows.vectors.keys() & group.vectors.keys():
+                    found, opponents = _best_of_group(policy, rows[part], products)
                     whom[mask][part] = np.where(found > best[mask][part], opponents, whom[mask][part])
                     best[mask][part] = np.maximum(best[mask][part], found)
     return {
@@ -119,15 +119,10 @@ def _samples(
     """One probe of this mask for each of the first identities that have one."""
     having = (identity_id for identity_id, samples in evidence.items() if mask <= samples.keys())
     chosen = tuple(islice(having, limit))
+    probes = [centred(policy, {m: evidence[identity_id][m] for m in mask}) for identity_id in chosen]
+    names = probes[0] if probes else ()
     return Rows(
-        identity_ids=chosen,
-        vectors={
-            modality: centre(
-                np.stack([evidence[identity_id][modality].vector for identity_id in chosen]),
-                policy.row(modality).mean,
-            )
-            for modality in (mask if chosen else ())
-        },
+        identity_ids=chosen, vectors={name: np.stack([probe[name] for probe in probes]) for name in names}
     )
 
 
@@ -166,7 +161,7 @@ class _Products:
 
 
 def _best_of_group(
-    policy: Policy, probe_mask: Mask, samples: Rows, products: _Products
+    policy: Policy, samples: Rows, products: _Products
 ) -> tuple[Doubles, npt.NDArray[np.object_]]:
     """The best score of each sample in the group, and whose it is; its own identity is left out.
 
@@ -174,7 +169,7 @@ def _best_of_group(
     then says the score, so that neither BLAS nor the order of the rows has a part in the threshold.
     """
     group = products.group
-    mask = probe_mask.intersection(group.vectors)
+    mask = frozenset(samples.vectors.keys() & group.vectors.keys())
     coarse = score(policy, mask, {modality: products.of(modality, samples) for modality in mask})
     own = products.own(samples)
     at_home = np.flatnonzero(own >= 0)

@@ -1,14 +1,17 @@
 """Every constant that search and decision depend on, in one record that checks itself."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
+from index.crossing import Crossing
 from index.errors import ContractError, PolicyError
 from index.records import ContractId, Feature, Mask, Modality, Vector
+from index.vectors import centre
 
 _LARGEST_MEAN_NORM = 0.999
 """Closer to 1 than this, μ could equal an embedding, and nothing would be left of it after centring."""
@@ -31,12 +34,18 @@ class ModalityRow:
     """Cosine -> log-likelihood ratio t of this modality alone, fitted against look-alikes."""
     mean: Vector | None = None
     """μ: (D,) float32, the mean unit embedding of the calibration set; None: vectors are not centred."""
+    scaling: Vector | None = None
+    """a: (D,) float32, > 0, what each dimension tells of who it is; None: all tell the same."""
     quality_floor: float | None = None
     """A probe feature whose quality is under it is no evidence; None: every feature is."""
     weight: float = 0.0
     """w: what one unit of t is worth beside the primary modality, in its cosine. Not read for the primary."""
     clip: float = 2.0
     """c: t counts from −c to c beside the primary, so that no description outweighs a face."""
+
+    def place(self, vectors: npt.ArrayLike) -> Vector:
+        """Computes e = unit(a·(unit(x) − μ)), what is compared, of (..., D) feature vectors."""
+        return centre(vectors, self.mean, self.scaling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +81,11 @@ class Policy:
     probability: ProbabilityRow
     margin: float
     """LLR by which a match must lead every other identity over the threshold."""
+    crossing: Crossing | None = None
+    """How faces are compared with descriptions; None: they are not."""
     conflict_below: float | None = None
-    """A face that clears alone while another modality's t is under this is a conflict; None: never asked."""
+    """A face that clears alone while what agrees least with it is under this is a conflict; None: never
+    asked. In nats: see `index.agreement`."""
     target_fpir: float = 0.01
     """Share of non-mated searches that may return somebody."""
     contracts: Mapping[Modality, ContractId] = field(default_factory=dict)
@@ -81,7 +93,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         _check_rows(self.rows)
-        _check_masks(self.masks, {row.modality for row in self.rows})
+        _check_crossing(self)
+        _check_masks(self.masks, self.modalities, self.crossings)
         _check_decision(self)
         if stray := self.contracts.keys() - {row.modality for row in self.rows}:
             raise PolicyError(
@@ -97,6 +110,16 @@ class Policy:
     def modalities(self) -> tuple[Modality, ...]:
         """By rank, the primary first."""
         return tuple(row.modality for row in self.rows)
+
+    @property
+    def crossings(self) -> tuple[Modality, ...]:
+        """The names of the comparisons across modalities."""
+        return () if self.crossing is None else self.crossing.names
+
+    @property
+    def probe_masks(self) -> tuple[Mask, ...]:
+        """What a probe may consist of: every non-empty set of modalities."""
+        return subsets(self.modalities)
 
     def row(self, modality: Modality) -> ModalityRow:
         """The row of a modality.
@@ -114,7 +137,7 @@ class Policy:
 
     def leading(self, mask: Mask) -> Modality:
         """The modality of highest rank in a non-empty mask."""
-        return next(modality for modality in self.modalities if modality in mask)
+        return next(name for name in (*self.modalities, *self.crossings) if name in mask)
 
     def usable(self, probe: Mapping[Modality, Feature]) -> Mapping[Modality, Feature]:
         """The features that are evidence: those whose quality is unknown or not under their row's floor."""
@@ -148,6 +171,12 @@ class Policy:
         return replace(self, contracts={**known, **self.contracts})
 
 
+def subsets(modalities: Iterable[Modality]) -> tuple[Mask, ...]:
+    """Every non-empty set of them, small ones first."""
+    names = tuple(modalities)
+    return tuple(frozenset(mask) for size in range(1, len(names) + 1) for mask in combinations(names, size))
+
+
 def _named(modalities: "tuple[Modality, ...] | set[Modality] | Mask") -> str:
     return " + ".join(sorted(modalities)) or "nothing"
 
@@ -170,6 +199,11 @@ def _check_rows(rows: tuple[ModalityRow, ...]) -> None:
                 f"{row.clip:g}; they must be > 0, >= 0 and > 0, or a greater similarity would count for less."
             )
         _check_mean(row)
+        if row.scaling is not None and not (row.scaling.ndim == 1 and (row.scaling > 0).all()):
+            raise PolicyError(
+                f"The scaling of {row.modality} must be (D,) numbers > 0: a dimension may "
+                "count for little, never for nothing."
+            )
 
 
 def _check_mean(row: ModalityRow) -> None:
@@ -187,10 +221,30 @@ def _check_mean(row: ModalityRow) -> None:
         )
 
 
-def _check_masks(masks: Mapping[Mask, MaskRow], modalities: set[Modality]) -> None:
-    needed = {
-        frozenset(mask) for size in range(1, len(modalities) + 1) for mask in combinations(modalities, size)
-    }
+def _check_crossing(policy: Policy) -> None:
+    crossing = policy.crossing
+    if crossing is None:
+        return
+    if crossing.face != policy.primary or crossing.description not in policy.modalities[1:]:
+        raise PolicyError(
+            f"The crossing is from {crossing.face} to {crossing.description}; it must be from the primary "
+            f"modality {policy.primary} to another one of {_named(policy.modalities)}."
+        )
+    for end in (crossing.of_face, crossing.of_description):
+        wide = end.matrix.ndim == 2 and end.offset.shape == end.matrix.shape[:1]
+        if not (wide and end.floor > 0 and np.isfinite(end.matrix).all() and np.isfinite(end.offset).all()):
+            raise PolicyError(
+                f"An end of the crossing has a matrix {end.matrix.shape}, an offset {end.offset.shape} and "
+                f"the floor {end.floor:g}; they must be finite, (K, D), (K,) and > 0."
+            )
+    if crossing.of_face.matrix.shape[0] != crossing.of_description.matrix.shape[0]:
+        raise PolicyError("The ends of the crossing lead to spaces of different dimensions.")
+
+
+def _check_masks(
+    masks: Mapping[Mask, MaskRow], modalities: tuple[Modality, ...], crossings: tuple[Modality, ...]
+) -> None:
+    needed = {*subsets(modalities), *(frozenset({crossing}) for crossing in crossings)}
     if missing := needed - masks.keys():
         raise PolicyError(
             f"A policy lacks the mask rows {', '.join(sorted(map(_named, missing)))}; calibrate them."

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from index.agreement import agreement
 from index.fusion import probability
 from index.policy import Policy
 from index.records import Candidate, IdentityId, Modality, TemplateId, Vector
-from index.roll import Identity
-from index.vectors import centre, similarity
+from index.roll import Identity, enrolled_as, placed_samples
+from index.vectors import similarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +42,8 @@ def ranked(
             score=one.score,
             probability=probability(policy, one.score, identities),
             similarity=one.similarity,
-            enrolled=one.identity.mask,
+            enrolled=one.identity.mask.intersection(policy.modalities),
+            agreement=agreement(policy, probe, one.identity, one.similarity),
         )
         for rank, one in enumerate(best, start=1)
     )
@@ -56,10 +56,10 @@ def _nearest_samples(
     nearest: dict[IdentityId, tuple[float, TemplateId]] = {}
     for modality, vector in probe.items():
         led = [one.identity for one in best if policy.leading(frozenset(one.similarity)) == modality]
-        samples = [sample for identity in led for sample in identity.samples(modality)]
+        samples = [sample for identity in led for sample in identity.samples(enrolled_as(policy, modality))]
         if samples:
             # One call for all of them: the arithmetic is nothing beside what a call of numpy costs.
-            rows = centre(np.stack([s.features[modality].vector for s in samples]), policy.row(modality).mean)
+            rows = placed_samples(policy, samples, modality)
             for sample, cosine in zip(samples, similarity(rows, vector).tolist(), strict=True):
                 if sample.identity_id not in nearest or cosine > nearest[sample.identity_id][0]:
                     nearest[sample.identity_id] = cosine, sample.template_id

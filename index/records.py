@@ -87,6 +87,9 @@ class Candidate:
     """Cosine per modality of the mask, against the identity's robust-mean template, in [-1, 1]."""
     enrolled: Mask = frozenset()
     """The modalities that the identity is enrolled in: those of the mask, and what the probe lacks."""
+    agreement: Mapping[Modality, float] = field(default_factory=dict)
+    """For each modality of the probe beside the primary, the LLR that it is of the person whose face the
+    probe shows, if that face is this identity's; without those of which nothing can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

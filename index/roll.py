@@ -4,7 +4,7 @@ Indexes are built from it and answer for it; it alone says what the gallery hold
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from index.errors import ContractError, UnknownIdentityError, VectorError
 from index.policy import Policy
 from index.records import Feature, IdentityId, Mask, Modality, Template, TemplateId, Vector
-from index.vectors import centre, check_unit_vector, robust_mean
+from index.vectors import check_unit_vector, robust_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,11 +23,14 @@ class Identity:
     templates: tuple[Template, ...]
     """Its samples by template id, whatever the order they arrived in. Never empty."""
     means: Mapping[Modality, Vector]
-    """Per modality that any sample has, the robust mean of its centred samples: (D,) float32, unit norm."""
+    """Per modality that any sample has, the robust mean of its placed samples: (D,) float32, unit norm.
+
+    An identity of one modality that a crossing leads to has its crossing's vector too.
+    """
 
     @property
     def mask(self) -> Mask:
-        """The modalities it is enrolled in."""
+        """What it can be compared by."""
         return frozenset(self.means)
 
     def samples(self, modality: Modality) -> tuple[Template, ...]:
@@ -65,18 +68,37 @@ def identity_of(policy: Policy, templates: Iterable[Template]) -> Identity:
     for row in policy.rows:
         vectors = [t.features[row.modality].vector for t in ordered if row.modality in t.features]
         if vectors:
-            means[row.modality] = robust_mean(centre(np.stack(vectors), row.mean))
+            means[row.modality] = robust_mean(row.place(np.stack(vectors)))
+    if policy.crossing is not None:
+        means |= policy.crossing.of_identity(means)
     return Identity(identity_id=ordered[0].identity_id, templates=ordered, means=means)
 
 
 def centred(policy: Policy, probe: Mapping[Modality, Feature]) -> Mapping[Modality, Vector]:
-    """The centred vectors of those features that are evidence, by rank."""
+    """What a probe is compared by: the placed vectors of those features that are evidence, by rank.
+
+    A probe of one modality that a crossing starts from has its crossing's vector too.
+    """
     usable = policy.usable(probe)
-    return {
-        row.modality: centre(usable[row.modality].vector, row.mean)
-        for row in policy.rows
-        if row.modality in usable
+    vectors = {
+        row.modality: row.place(usable[row.modality].vector) for row in policy.rows if row.modality in usable
     }
+    return vectors if policy.crossing is None else {**vectors, **policy.crossing.of_probe(vectors)}
+
+
+def enrolled_as(policy: Policy, name: Modality) -> Modality:
+    """The modality of those samples that are compared by this name: itself, but for a crossing."""
+    crossing = policy.crossing
+    return crossing.enrolled_end(name) if crossing is not None and name in crossing.names else name
+
+
+def placed_samples(policy: Policy, samples: Sequence[Template], name: Modality) -> Vector:
+    """The samples as `name` compares them: (n, D) float32."""
+    modality = enrolled_as(policy, name)
+    rows = policy.row(modality).place(np.stack([sample.features[modality].vector for sample in samples]))
+    if modality == name or policy.crossing is None:
+        return rows
+    return np.stack([policy.crossing.project(modality, row) for row in rows])
 
 
 class Roll:
@@ -136,10 +158,13 @@ class Roll:
         return change
 
     def probe(self, features: Mapping[Modality, Feature]) -> Mapping[Modality, Vector]:
-        """The centred vectors of a probe that are evidence and have somebody to be compared with, by rank."""
+        """What a probe is compared by, once it is checked that it may be."""
         for modality, feature in features.items():
             self._check(modality, feature)
-        vectors = centred(self.policy, features)
+        return centred(self.policy, features)
+
+    def comparable(self, vectors: Mapping[Modality, Vector]) -> Mapping[Modality, Vector]:
+        """Those that have somebody to be compared with."""
         return {modality: vector for modality, vector in vectors.items() if modality in self._dimensions}
 
     def contents(self) -> Contents:

@@ -40,18 +40,21 @@ def unit(vectors: npt.ArrayLike) -> Vector:
     return scaled
 
 
-def centre(vectors: npt.ArrayLike, mean: Vector | None) -> Vector:
-    """Computes e = unit(unit(x) − μ): an embedding without the part that everybody shares.
+def centre(vectors: npt.ArrayLike, mean: Vector | None, scaling: Vector | None = None) -> Vector:
+    """Computes e = unit(a·(unit(x) − μ)): an embedding without the part that everybody shares.
 
     Args:
         vectors: (..., D).
-        mean: (D,), the mean unit embedding of the calibration set; None leaves the vectors where they are.
+        mean: μ, (D,), the mean unit embedding of the calibration set; None leaves the vectors where they are.
+        scaling: a, (D,), what each dimension is worth; None: as much as any other.
 
     Returns:
         (..., D) float32 of unit L2 norm.
     """
     rows = unit(vectors)
-    return rows if mean is None else unit(rows.astype(np.float64) - mean)
+    if mean is not None:
+        rows = unit(rows.astype(np.float64) - mean)
+    return rows if scaling is None else unit(rows.astype(np.float64) * scaling)
 
 
 def robust_mean(samples: Vector, *, slack: float = 0.2) -> Vector:

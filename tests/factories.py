@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from index.crossing import AgreementRow, Crossing, Projection
 from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
 from index.records import (
     IMAGE,
@@ -72,6 +73,30 @@ def policy(*modalities: Modality, **changes: Any) -> Policy:
         contracts={modality: contract(modality) for modality in modalities},
     )
     return replace(made, **changes)
+
+
+def crossed(rules: Policy, dimension: int, *, seed: int = 0) -> Policy:
+    """The same policy with a crossing between faces and descriptions of this dimension, drawn by the seed."""
+    rng = np.random.default_rng(seed)
+
+    def end() -> Projection:
+        matrix = rng.standard_normal((4, dimension)).astype(np.float32)
+        return Projection(matrix=matrix, offset=np.zeros(4, dtype=np.float32), floor=1e-3)
+
+    crossing = Crossing(
+        face=IMAGE,
+        description=TEXT,
+        of_face=end(),
+        of_description=end(),
+        agreement=AgreementRow(described=4.0, own=2.0, enrolled=1.0, bias=-1.0),
+        agreement_of_faces=AgreementRow(described=0.0, own=3.0, enrolled=2.0, bias=-1.0),
+    )
+    row = MaskRow(scale=5.0, bias=-1.0, may_match=False, fallback_threshold=4.0)
+    return replace(
+        rules,
+        crossing=crossing,
+        masks={**rules.masks, **{frozenset({name}): row for name in crossing.names}},
+    )
 
 
 def feature(vector: Any, modality: Modality = IMAGE, quality: float | None = None) -> Feature:

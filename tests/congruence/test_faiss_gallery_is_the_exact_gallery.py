@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index.crossing import Projection
 from index.exact import ExactGallery
 from index.faiss_gallery import FaissGallery
 from index.policy import Policy
 from index.records import IMAGE, TEXT, Feature, IdentityId, Modality, SearchResult, Template, TemplateId
-from tests.factories import AUDIO, feature, features, mask_rows, modality_rows, policy, template
+from tests.factories import AUDIO, crossed, feature, features, mask_rows, modality_rows, policy, template
 
 
 class Both:
@@ -58,7 +59,9 @@ def random_gallery(rules: Policy, *, seed: int, identities: int, dimension: int)
 @pytest.mark.parametrize("modalities", [(IMAGE,), (IMAGE, TEXT), (IMAGE, TEXT, AUDIO)], ids=len)
 def test_answers_agree_in_every_dimension_and_mask(dimension: int, modalities: tuple[Modality, ...]) -> None:
     """400 identities are more than the first list holds, so the bound is at work too."""
-    both = random_gallery(policy(*modalities), seed=dimension, identities=400, dimension=dimension)
+    rules = policy(*modalities)
+    rules = rules if len(modalities) == 1 else crossed(rules, dimension)
+    both = random_gallery(rules, seed=dimension, identities=400, dimension=dimension)
     rng = np.random.default_rng(dimension + 1)
     for size in range(1, len(modalities) + 1):
         for mask in combinations(modalities, size):
@@ -123,6 +126,46 @@ def test_a_probe_and_a_gallery_without_a_common_modality_have_no_candidates() ->
     both = Both(policy())
     both.enrol(template("ann", image=[1, 0]))
     assert both.agree(features(text=[1, 0])).candidates == ()
+
+
+def test_a_crossing_ranks_faces_by_a_description_and_descriptions_by_a_face() -> None:
+    """Where nothing is in common, each finds the other; where something is, that alone counts."""
+    same = Projection(matrix=np.eye(2, dtype=np.float32), offset=np.zeros(2, dtype=np.float32), floor=1e-6)
+    rules = crossed(policy(), 2)
+    assert rules.crossing
+    both = Both(replace(rules, crossing=replace(rules.crossing, of_face=same, of_description=same)))
+    both.enrol(template("ann", image=[1, 0]))
+    both.enrol(template("bob", text=[1, 0]))
+    both.enrol(template("cid", image=[0, 1]))
+    both.enrol(template("dee", text=[0, 1]))
+    by_words = both.agree(features(text=[3, 1]))
+    assert {c.identity_id: set(c.similarity) for c in by_words.candidates} == {
+        "ann": {"text>image"},
+        "bob": {"text"},
+        "cid": {"text>image"},
+        "dee": {"text"},
+    }
+    across = [c.identity_id for c in by_words.candidates if c.identity_id in {"ann", "cid"}]
+    assert across == ["ann", "cid"]
+    by_face = both.agree(features(image=[1, 3]))
+    assert [c.identity_id for c in by_face.candidates if "image>text" in c.similarity] == ["dee", "bob"]
+    assert by_face.candidates[-1].template_id == "t1"
+    with_both = both.agree(features(image=[1, 3], text=[3, 1]))
+    assert all(set(c.similarity) in ({"image"}, {"text"}) for c in with_both.candidates)
+
+
+def test_words_that_no_face_was_described_by_say_nothing_across() -> None:
+    """Such a description is as far from one face as from any other."""
+    blind = Projection(
+        matrix=np.array([[1, 0, 0]], dtype=np.float32), offset=np.zeros(1, dtype=np.float32), floor=0.1
+    )
+    rules = crossed(policy(), 3)
+    assert rules.crossing
+    both = Both(replace(rules, crossing=replace(rules.crossing, of_face=blind, of_description=blind)))
+    both.enrol(template("ann", image=[1, 0, 0]))
+    both.enrol(template("cid", image=[-1, 0, 0]))
+    found = both.agree(features(text=[0, 1, 1]))
+    assert [c.similarity for c in found.candidates] == [{"text>image": 0.0}] * 2
 
 
 def test_the_withdrawn_are_never_found_again() -> None:

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from index.exact import ExactGallery
 from index.faiss_gallery import FaissGallery
 from index.records import IMAGE, TEXT, IdentityId, Template, TemplateId
-from tests.factories import AUDIO, feature, policy
+from tests.factories import AUDIO, crossed, feature, policy
 
 DIMENSION = 3
 MODALITIES = (IMAGE, TEXT, AUDIO)
@@ -28,8 +28,8 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.oracle = ExactGallery(policy(*MODALITIES))
-        self.faiss = FaissGallery(policy(*MODALITIES))
+        rules = crossed(policy(*MODALITIES), DIMENSION)
+        self.oracle, self.faiss = ExactGallery(rules), FaissGallery(rules)
 
     @rule(identity=identities, sample=samples, modalities=some_modalities, seed=seeds)
     def enrol(self, identity: IdentityId, sample: TemplateId, modalities: set, seed: int) -> None:
@@ -56,7 +56,7 @@ class Histories(RuleBasedStateMachine):
     def no_slot_is_lost(self) -> None:
         """Every identity has one row in each slab of its modalities, and no slab has any other."""
         held = self.faiss.contents().identities.values()
-        for modality in MODALITIES:
+        for modality in (*MODALITIES, *self.oracle.contents().policy.crossings):
             slab = self.faiss._slabs.get(modality)
             assert (len(slab) if slab else 0) == sum(modality in identity.means for identity in held)
 

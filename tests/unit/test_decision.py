@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from index.agreement import evidence_beside
 from index.decision import VerdictReason, decide
 from index.fusion import score
 from index.policy import Policy
@@ -40,6 +41,7 @@ def candidate(name: str, rules: Policy = POLICY, **similarity: float) -> Candida
         score=float(score(rules, frozenset(cosines), cosines)),  # type: ignore[arg-type]
         probability=0.5,
         similarity=cosines,
+        agreement=evidence_beside(rules, cosines),
     )
 
 
