@@ -4,17 +4,18 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from index.crossing import Crossing, Projection
 from index.errors import PolicyError
-from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
-from index.records import ContractId, Mask, Modality
+from index.policy import Affine, AgreementRow, MaskRow, ModalityRow, Policy, ProbabilityRow
+from index.records import ContractId, Mask, Modality, Vector
 from stream.features.errors import PolicyFileError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MASK_JOINT = "+"
 _MAX_FILE_BYTES = 4 << 20
 _NUMBER_LIST = re.compile(r"\[\s*((?:-?[\d.eE+-]+,\s*)*-?[\d.eE+-]+)\s*\]")
@@ -39,6 +40,27 @@ class _Modality(_Form):
     weight: FiniteFloat
     clip: FiniteFloat
     mean: list[FiniteFloat] | None
+    scaling: list[FiniteFloat] | None
+
+
+class _Projection(_Form):
+    floor: FiniteFloat
+    offset: list[FiniteFloat]
+    matrix: list[list[FiniteFloat]]
+
+
+class _Crossing(_Form):
+    face: str
+    description: str
+    of_face: _Projection
+    of_description: _Projection
+
+
+class _Agreement(_Form):
+    described: FiniteFloat
+    own: FiniteFloat
+    enrolled: FiniteFloat
+    bias: FiniteFloat
 
 
 class _Mask(_Form):
@@ -57,18 +79,21 @@ class _Probability(_Form):
 class _PolicyForm(_Form):
     """The file."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     policy_id: str
     fitted_on: str
     """What the constants were measured on, and what they are not good for."""
     modalities: Annotated[list[_Modality], Field(min_length=1)]
     """By rank; the first is the primary modality."""
     masks: dict[str, _Mask]
-    """By the names of their modalities, joined by `+`."""
+    """By the names of their modalities, joined by `+`; a crossing's by its own name."""
     probability: _Probability
     margin: FiniteFloat
+    agreement: dict[str, _Agreement]
+    """By the names of what probe and identity have in common, joined by `+`."""
     conflict_below: FiniteFloat | None
     target_fpir: FiniteFloat
+    crossing: _Crossing | None
 
 
 def parse_policy(text: str | bytes) -> Policy:
@@ -94,7 +119,7 @@ def parse_policy(text: str | bytes) -> Policy:
 def format_policy(policy: Policy, *, fitted_on: str) -> str:
     """The file of a policy: `parse_policy` gives the same policy back."""
     form = _PolicyForm(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         policy_id=policy.policy_id,
         fitted_on=fitted_on,
         modalities=[_modality_form(row, policy.contracts[row.modality]) for row in policy.rows],
@@ -109,8 +134,15 @@ def format_policy(policy: Policy, *, fitted_on: str) -> str:
         },
         probability=_Probability(a=policy.probability.a, b=policy.probability.b, c=policy.probability.c),
         margin=policy.margin,
+        agreement={
+            _mask_name(mask, policy): _Agreement(
+                described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias
+            )
+            for mask, row in policy.agreement.items()
+        },
         conflict_below=policy.conflict_below,
         target_fpir=policy.target_fpir,
+        crossing=None if policy.crossing is None else _crossing_form(policy.crossing),
     )
     # A mean has hundreds of numbers: on one line, so that the rest fits on a screen.
     lines = form.model_dump_json(indent=2)
@@ -164,7 +196,53 @@ def _modality_form(row: ModalityRow, contract_id: ContractId) -> _Modality:
         quality_floor=row.quality_floor,
         weight=row.weight,
         clip=row.clip,
-        mean=None if row.mean is None else [float(np.format_float_positional(x)) for x in row.mean],
+        mean=_numbers(row.mean),
+        scaling=_numbers(row.scaling),
+    )
+
+
+def _crossing_form(crossing: Crossing) -> _Crossing:
+    return _Crossing(
+        face=crossing.face,
+        description=crossing.description,
+        of_face=_projection_form(crossing.of_face),
+        of_description=_projection_form(crossing.of_description),
+    )
+
+
+def _projection_form(end: Projection) -> _Projection:
+    return _Projection(
+        floor=end.floor, offset=_numbers(end.offset), matrix=[_numbers(row) for row in end.matrix]
+    )
+
+
+@overload
+def _numbers(vector: Vector) -> list[float]: ...
+@overload
+def _numbers(vector: None) -> None: ...
+def _numbers(vector: Vector | None) -> list[float] | None:
+    """As few digits as say the same float32."""
+    return None if vector is None else [float(np.format_float_positional(x)) for x in vector]
+
+
+def _vector(numbers: list[float] | None) -> Vector | None:
+    return None if numbers is None else np.array(numbers, dtype=np.float32)
+
+
+def _to_projection(form: _Projection) -> Projection:
+    return Projection(
+        matrix=np.array(form.matrix, dtype=np.float32),
+        offset=np.array(form.offset, dtype=np.float32),
+        floor=form.floor,
+    )
+
+
+def _to_crossing(form: _Crossing) -> Crossing:
+    return Crossing(
+        face=Modality(form.face),
+        description=Modality(form.description),
+        of_face=_to_projection(form.of_face),
+        of_description=_to_projection(form.of_description),
     )
 
 
@@ -173,7 +251,8 @@ def _to_policy(form: _PolicyForm) -> Policy:
         ModalityRow(
             modality=Modality(m.modality),
             llr=Affine(scale=m.llr.scale, bias=m.llr.bias),
-            mean=None if m.mean is None else np.array(m.mean, dtype=np.float32),
+            mean=_vector(m.mean),
+            scaling=_vector(m.scaling),
             quality_floor=m.quality_floor,
             weight=m.weight,
             clip=m.clip,
@@ -184,7 +263,7 @@ def _to_policy(form: _PolicyForm) -> Policy:
         Modality(m.modality): ContractId(m.contract_id) for m in form.modalities
     }
     masks: dict[Mask, MaskRow] = {
-        frozenset(map(Modality, name.split(_MASK_JOINT))): MaskRow(
+        _mask(name): MaskRow(
             scale=m.scale, bias=m.bias, may_match=m.may_match, fallback_threshold=m.fallback_threshold
         )
         for name, m in form.masks.items()
@@ -195,6 +274,13 @@ def _to_policy(form: _PolicyForm) -> Policy:
         masks=masks,
         probability=ProbabilityRow(a=form.probability.a, b=form.probability.b, c=form.probability.c),
         margin=form.margin,
+        crossing=None if form.crossing is None else _to_crossing(form.crossing),
+        agreement={
+            _mask(name): AgreementRow(
+                described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias
+            )
+            for name, row in form.agreement.items()
+        },
         conflict_below=form.conflict_below,
         target_fpir=form.target_fpir,
         contracts=contracts,
@@ -202,4 +288,8 @@ def _to_policy(form: _PolicyForm) -> Policy:
 
 
 def _mask_name(mask: Mask, policy: Policy) -> str:
-    return _MASK_JOINT.join(m for m in policy.modalities if m in mask)
+    return _MASK_JOINT.join(m for m in (*policy.modalities, *policy.crossings) if m in mask)
+
+
+def _mask(name: str) -> Mask:
+    return frozenset(map(Modality, name.split(_MASK_JOINT)))

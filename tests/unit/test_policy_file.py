@@ -17,27 +17,48 @@ from stream.features.errors import PolicyFileError
 from stream.features.models import PACKS
 from stream.features.text import shipped_weights
 from stream.policy_file import format_policy, load_policy, parse_policy, shipped_policy
-from tests.factories import AUDIO
+from tests.factories import AUDIO, crossed
 from tests.factories import policy as make_policy
 
 
 def with_mean(policy: Policy) -> Policy:
     first, *rest = policy.rows
     mean = np.linspace(-0.1, 0.1, 8, dtype=np.float32)
-    return replace(policy, rows=(replace(first, mean=mean, quality_floor=11.0), *rest))
+    scaling = np.linspace(0.5, 1.5, 8, dtype=np.float32)
+    others = (replace(row, scaling=scaling) for row in rest)
+    return replace(policy, rows=(replace(first, mean=mean, quality_floor=11.0), *others))
+
+
+def assert_same_numbers(found: Any, expected: Any) -> None:
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_array_equal(found, expected)
 
 
 def assert_same(found: Policy, expected: Policy) -> None:
     for row, wanted in zip(found.rows, expected.rows, strict=True):
-        if wanted.mean is None:
-            assert row.mean is None
-        else:
-            assert row.mean is not None
-            np.testing.assert_array_equal(row.mean, wanted.mean)
+        assert_same_numbers(row.mean, wanted.mean)
+        assert_same_numbers(row.scaling, wanted.scaling)
         for name in ("modality", "llr", "quality_floor", "weight", "clip"):
             assert getattr(row, name) == getattr(wanted, name)
-    for name in ("policy_id", "masks", "probability", "margin", "conflict_below", "target_fpir", "contracts"):
+    for name in (
+        "policy_id",
+        "masks",
+        "probability",
+        "margin",
+        "agreement",
+        "conflict_below",
+        "target_fpir",
+        "contracts",
+        "crossings",
+    ):
         assert getattr(found, name) == getattr(expected, name)
+    for end in ("of_face", "of_description") if expected.crossing else ():
+        made, wanted_end = getattr(found.crossing, end), getattr(expected.crossing, end)
+        assert_same_numbers(made.matrix, wanted_end.matrix)
+        assert_same_numbers(made.offset, wanted_end.offset)
+        assert made.floor == wanted_end.floor
 
 
 @pytest.mark.parametrize(
@@ -45,10 +66,11 @@ def assert_same(found: Policy, expected: Policy) -> None:
     [
         make_policy(),
         with_mean(make_policy(conflict_below=-1.5)),
+        crossed(make_policy(conflict_below=-1.5), 6),
         make_policy(IMAGE),
         make_policy(IMAGE, TEXT, AUDIO),
     ],
-    ids=["two modalities", "with a mean", "one modality", "three modalities"],
+    ids=["two modalities", "with a mean", "with a crossing", "one modality", "three modalities"],
 )
 def test_a_policy_comes_back_from_its_file_as_it_was(policy: Policy) -> None:
     """Written and read, every number is the same to the last bit, for any list of modalities."""
@@ -58,7 +80,7 @@ def test_a_policy_comes_back_from_its_file_as_it_was(policy: Policy) -> None:
 def test_a_person_can_read_the_file() -> None:
     """Names, one constant a line, and a mean of hundreds of numbers on a single one."""
     lines = format_policy(with_mean(make_policy()), fitted_on="made up").splitlines()
-    assert lines[1].strip() == '"schema_version": 1,'
+    assert lines[1].strip() == '"schema_version": 2,'
     assert sum('"mean": [' in line for line in lines) == 1
     assert any('"image+text": {' in line for line in lines)
     assert len(lines) < 70
@@ -76,7 +98,7 @@ def changed(change: Callable[[dict[str, Any]], Any]) -> str:
         ("", "not a policy"),
         ("[]", "not a policy"),
         ("{", "not a policy"),
-        (changed(lambda d: d.update(schema_version=2)), "the first in schema_version"),
+        (changed(lambda d: d.update(schema_version=1)), "the first in schema_version"),
         (changed(lambda d: d.update(margn=1)), "the first in margn"),
         (changed(lambda d: d.pop("margin")), "the first in margin"),
         (changed(lambda d: d.update(margin="wide")), "the first in margin"),
