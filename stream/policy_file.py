@@ -9,9 +9,9 @@ from typing import Annotated, Literal, overload
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from index.crossing import Crossing, Projection
+from index.crossing import AgreementRow, Crossing, Projection
 from index.errors import PolicyError
-from index.policy import Affine, AgreementRow, MaskRow, ModalityRow, Policy, ProbabilityRow
+from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
 from index.records import ContractId, Mask, Modality, Vector
 from stream.features.errors import PolicyFileError
 
@@ -49,18 +49,20 @@ class _Projection(_Form):
     matrix: list[list[FiniteFloat]]
 
 
-class _Crossing(_Form):
-    face: str
-    description: str
-    of_face: _Projection
-    of_description: _Projection
-
-
 class _Agreement(_Form):
     described: FiniteFloat
     own: FiniteFloat
     enrolled: FiniteFloat
     bias: FiniteFloat
+
+
+class _Crossing(_Form):
+    face: str
+    description: str
+    agreement: _Agreement
+    agreement_of_faces: _Agreement
+    of_face: _Projection
+    of_description: _Projection
 
 
 class _Mask(_Form):
@@ -89,8 +91,6 @@ class _PolicyForm(_Form):
     """By the names of their modalities, joined by `+`; a crossing's by its own name."""
     probability: _Probability
     margin: FiniteFloat
-    agreement: dict[str, _Agreement]
-    """By the names of what probe and identity have in common, joined by `+`."""
     conflict_below: FiniteFloat | None
     target_fpir: FiniteFloat
     crossing: _Crossing | None
@@ -119,7 +119,7 @@ def parse_policy(text: str | bytes) -> Policy:
 def format_policy(policy: Policy, *, fitted_on: str) -> str:
     """The file of a policy: `parse_policy` gives the same policy back."""
     form = _PolicyForm(
-        schema_version=SCHEMA_VERSION,
+        schema_version=2,
         policy_id=policy.policy_id,
         fitted_on=fitted_on,
         modalities=[_modality_form(row, policy.contracts[row.modality]) for row in policy.rows],
@@ -134,12 +134,6 @@ def format_policy(policy: Policy, *, fitted_on: str) -> str:
         },
         probability=_Probability(a=policy.probability.a, b=policy.probability.b, c=policy.probability.c),
         margin=policy.margin,
-        agreement={
-            _mask_name(mask, policy): _Agreement(
-                described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias
-            )
-            for mask, row in policy.agreement.items()
-        },
         conflict_below=policy.conflict_below,
         target_fpir=policy.target_fpir,
         crossing=None if policy.crossing is None else _crossing_form(policy.crossing),
@@ -205,9 +199,15 @@ def _crossing_form(crossing: Crossing) -> _Crossing:
     return _Crossing(
         face=crossing.face,
         description=crossing.description,
+        agreement=_agreement_form(crossing.agreement),
+        agreement_of_faces=_agreement_form(crossing.agreement_of_faces),
         of_face=_projection_form(crossing.of_face),
         of_description=_projection_form(crossing.of_description),
     )
+
+
+def _agreement_form(row: AgreementRow) -> _Agreement:
+    return _Agreement(described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias)
 
 
 def _projection_form(end: Projection) -> _Projection:
@@ -241,6 +241,8 @@ def _to_crossing(form: _Crossing) -> Crossing:
     return Crossing(
         face=Modality(form.face),
         description=Modality(form.description),
+        agreement=AgreementRow(**form.agreement.model_dump()),
+        agreement_of_faces=AgreementRow(**form.agreement_of_faces.model_dump()),
         of_face=_to_projection(form.of_face),
         of_description=_to_projection(form.of_description),
     )
@@ -275,12 +277,6 @@ def _to_policy(form: _PolicyForm) -> Policy:
         probability=ProbabilityRow(a=form.probability.a, b=form.probability.b, c=form.probability.c),
         margin=form.margin,
         crossing=None if form.crossing is None else _to_crossing(form.crossing),
-        agreement={
-            _mask(name): AgreementRow(
-                described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias
-            )
-            for name, row in form.agreement.items()
-        },
         conflict_below=form.conflict_below,
         target_fpir=form.target_fpir,
         contracts=contracts,

@@ -47,13 +47,14 @@ def assert_same(found: Policy, expected: Policy) -> None:
         "masks",
         "probability",
         "margin",
-        "agreement",
         "conflict_below",
         "target_fpir",
         "contracts",
         "crossings",
     ):
         assert getattr(found, name) == getattr(expected, name)
+    for name in ("face", "description", "agreement", "agreement_of_faces") if expected.crossing else ():
+        assert getattr(found.crossing, name) == getattr(expected.crossing, name)
     for end in ("of_face", "of_description") if expected.crossing else ():
         made, wanted_end = getattr(found.crossing, end), getattr(expected.crossing, end)
         assert_same_numbers(made.matrix, wanted_end.matrix)
