@@ -16,7 +16,7 @@ from index.leave_one_out import impostor_scores
 from index.policy import Policy
 from index.records import IMAGE, TEXT, Feature, IdentityId, Modality, Template, TemplateId
 from index.roll import Identity
-from tests.factories import AUDIO, feature, modality_rows, people, policy, template
+from tests.factories import AUDIO, crossed, feature, modality_rows, people, policy, template
 
 DIMENSION = 3
 MODALITIES = (IMAGE, TEXT, AUDIO)
@@ -34,7 +34,8 @@ limits = st.sampled_from([0, 1, 3, 8, 1000])
 def floored() -> Policy:
     """A floor on images, so that some samples are enrolled and never searched."""
     rows = modality_rows(*MODALITIES)
-    return policy(*MODALITIES, rows=(replace(rows[0], quality_floor=10.0), *rows[1:]))
+    floored = policy(*MODALITIES, rows=(replace(rows[0], quality_floor=10.0), *rows[1:]))
+    return crossed(floored, DIMENSION)
 
 
 def drawn(modalities: set[Modality], seed: int, quality: float | None) -> dict[Modality, Feature]:
