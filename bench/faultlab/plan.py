@@ -181,7 +181,7 @@ def _end(of: _Draft) -> Planned:
 
 
 def _slow_half(of: _Draft) -> list[Planned]:
-    delay_ms = of.rng.randint(0, of.shape.grace_ms * 7 // 10)
+    delay_ms = of.rng.randint(0, min(of.shape.window_ms, of.shape.grace_ms) * 7 // 10)
     return [of.event(IMAGE, "image", 0), of.event(TEXT, "text", of.near(), delay_ms)]
 
 

@@ -46,6 +46,8 @@ class Right:
     may: frozenset[Place]
     """Inputs that it may cover, and that are set aside by the join if it does not."""
     person: str | None
+    open: bool = False
+    """Whether it may be one window or several, by what was found late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +61,6 @@ class Outcomes:
     """Never decided: without a trace, or late."""
     markers: frozenset[Place]
     by_place: dict[Place, Logged] = field(repr=False)
-
-
-class AmbiguousPlanError(ValueError):
-    """The log has no outcome that would be right in every order of reading."""
 
 
 def outcomes(log: Iterable[Logged], *, window_ms: int, grace_ms: int) -> Outcomes:
@@ -93,22 +91,23 @@ def outcomes(log: Iterable[Logged], *, window_ms: int, grace_ms: int) -> Outcome
     )
 
 
-def _windows(events: list[Logged], window_ms: int, grace_ms: int) -> Iterable[Right]:
+def _windows(events: list[Logged], window_ms: int, grace_ms: int) -> list[Right]:
     """Windows of a subject's set of events: the first anchors, the next event outside anchors the next."""
     waiting = sorted(events, key=lambda event: (event.time_ms, event.place))
     samples = [event for event in waiting if not event.marker]
+    sure = {event.place for event in events if event.append_ms <= event.time_ms + grace_ms}
+    windows = []
     while samples:
         start_ms = samples[0].time_ms
         ends = [event.time_ms + 1 for event in waiting if event.marker and event.time_ms >= start_ms]
         end_ms = min([start_ms + window_ms, *ends])
         inside = [event for event in waiting if start_ms <= event.time_ms < end_ms]
+        if samples[0].place not in sure and len(waiting) > 2:
+            places = frozenset(event.place for event in waiting)
+            return [Right(subject=samples[0].subject, must=frozenset(), may=places, person=None, open=True)]
         samples = [event for event in samples if event.time_ms >= end_ms]
-        sure = [e for e in inside if e.append_ms <= e.time_ms + grace_ms]
-        if len(inside) > 1 and start_ms not in {event.time_ms for event in sure if not event.marker}:
-            raise AmbiguousPlanError(
-                f"{inside[0].name} anchors a window and may be late: plan it in time, or alone"
-            )
-        yield _right(inside, sure)
+        windows.append(_right(inside, [event for event in inside if event.place in sure]))
+    return windows
 
 
 def _right(inside: list[Logged], sure: list[Logged]) -> Right:

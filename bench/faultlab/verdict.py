@@ -86,6 +86,7 @@ def _wrong_decisions(right: Outcomes, standing: Iterable[Said]) -> Iterator[str]
         what = f"decision {said.decision_id[:8]} of {said.subject}"
         if window is None:
             yield f"{what} is about nothing that is to be decided"
+        if window is None or window.open:
             continue
         if missing := window.must - said.covers.keys():
             yield f"{what} lacks {_names(right, missing)}"
@@ -159,6 +160,8 @@ def _double(right: Outcomes, by_input: dict[Place, set[str]]) -> Iterator[str]:
         if len(ids) > 1:
             yield f"{_name(right, place)} is in {len(ids)} decisions"
     for window in right.windows:
+        if window.open:
+            continue
         ids = set().union(*(by_input[place] for place in window.must | window.may if place in by_input))
         if len(ids) > 1:
             yield f"the window of {_names(right, window.must)} has {len(ids)} decisions"

@@ -77,6 +77,13 @@ class BrokerEvidence:
             return None
         return int(asked_ms)
 
+    @property
+    def heard_ms(self) -> int | None:
+        """When the broker last answered a fetch of any partition; None while no answer is expected."""
+        kafka = None if self._app.rebalancing else self._app.consumer._thread._consumer  # noqa: SLF001  # as above
+        answers = (kafka.last_poll_timestamp(tp) for tp in kafka.assignment()) if kafka else ()
+        return max((answered_ms for answered_ms in answers if answered_ms is not None), default=None)
+
     def lag(self, topic: str, partition: int, next_offset: int) -> int:
         """Records the broker had at the last fetch that were not handed to the agent yet."""
         kafka = self._app.consumer._thread._consumer  # noqa: SLF001  # this file's purpose

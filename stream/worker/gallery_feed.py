@@ -55,12 +55,18 @@ class GalleryFeed:
             self._observer.observe(
                 GalleryFollowed(
                     behind_records=max(0, (self._consumer.highwater(self._tp) or 0) - self._position),
-                    answered_ms=self._consumer.last_poll_timestamp(self._tp),
+                    answered_ms=self.heard_ms,
                 )
             )
             if (thresholds := self._gallery.thresholds) is not told:
                 self._observer.observe(ThresholdsMade(thresholds=thresholds))
                 told = thresholds
+
+    @property
+    def heard_ms(self) -> int | None:
+        """When the broker last answered; it does so ten times a second though there is nothing new."""
+        answered_ms: int | None = self._consumer.last_poll_timestamp(self._tp)
+        return answered_ms
 
     async def caught_up(self) -> None:
         """Waits until the gallery holds everything that its topic holds now."""

@@ -24,7 +24,7 @@ class Fence:
     """
 
     def __init__(self, session_timeout_s: float) -> None:
-        self._allowed_s = session_timeout_s / 2
+        self.allowed_s = session_timeout_s / 2
         self._beat_s = time.monotonic()
 
     def beat(self) -> None:
@@ -47,9 +47,9 @@ class Fence:
 
     def check(self) -> None:
         """Raises `FencedError` when the last beat is older than half the session."""
-        if self.age_s > self._allowed_s:
+        if self.age_s > self.allowed_s:
             raise FencedError(
-                f"no heartbeat for {self.age_s:.1f} s, {self._allowed_s:.1f} s allowed: "
+                f"no heartbeat for {self.age_s:.1f} s, {self.allowed_s:.1f} s allowed: "
                 "partitions may have moved; stopping, a restart replays"
             )
 

@@ -31,7 +31,7 @@ from stream.worker.app import attach, build_app
 from stream.worker.crew import Crew
 from stream.worker.deciding import Deciding
 from stream.worker.enroller import AHEAD, Enroller
-from stream.worker.errors import BrokerUnreachableError, StalledError, WorkerError
+from stream.worker.errors import BrokerUnreachableError, WorkerError
 from stream.worker.extraction import Budget, ExtractionPool
 from stream.worker.faust_internals import BrokerEvidence
 from stream.worker.gallery_feed import GalleryFeed
@@ -43,6 +43,7 @@ from stream.worker.pipeline import Pipeline
 from stream.worker.publisher import Fence, Publisher
 from stream.worker.settings import Settings
 from stream.worker.tail_reader import TailReader
+from stream.worker.watchdog import Sight, Watchdog
 
 log = get_logger(__name__)
 
@@ -53,8 +54,6 @@ DRAIN_S = 5.0
 """How long a stop waits for deliveries under way."""
 EXIT_WITHIN_S = 15.0
 """After a signal the process is gone within this time; an absent broker would hold clients for a minute."""
-STALLED_AFTER_S = 60.0
-"""Records waiting and none moving for so long is a stall, and a restart its cure."""
 EXIT_FAILED = 1
 
 
@@ -181,7 +180,7 @@ async def _run_until_failure(settings: Settings, factories: Factories, crew: Cre
         health.gallery_ready = True
         log.info("gallery caught up", identities=gallery.state.identities, templates=gallery.state.templates)
         fence.restart()
-        crew.spawn(_sweep(pipeline, fence), name="sweep")
+        crew.spawn(_sweep(pipeline, fence, evidence, feed), name="sweep")
         await stack.enter_async_context(_faust(app, crew))
         stack.push_async_callback(pipeline.drained, DRAIN_S)
         error = await crew.failed()
@@ -230,20 +229,20 @@ async def _turn(health: Health) -> None:
         await asyncio.sleep(TURN_S)
 
 
-async def _sweep(pipeline: Pipeline, fence: Fence) -> None:
+async def _sweep(pipeline: Pipeline, fence: Fence, evidence: BrokerEvidence, feed: GalleryFeed) -> None:
     """Closes windows as time passes, and notices when nothing moves."""
-    progress, moved_s = pipeline.progress, time.monotonic()
+    watchdog = Watchdog(time.monotonic(), deaf_after_s=fence.allowed_s)
     while True:
         fence.beat()
         pipeline.sweep()
-        now_s = time.monotonic()
-        if progress != pipeline.progress or not pipeline.lag:
-            progress, moved_s = pipeline.progress, now_s
-        elif now_s - moved_s > STALLED_AFTER_S:
-            raise StalledError(
-                f"{pipeline.lag} records wait on the broker and none has moved for {STALLED_AFTER_S:.0f} s, "
-                f"{pipeline.unacknowledged} are unacknowledged; stopping, a restart replays"
-            )
+        sight = Sight(
+            progress=pipeline.progress,
+            lag=pipeline.lag,
+            unacknowledged=pipeline.unacknowledged,
+            heard_ms=evidence.heard_ms,
+            broker_heard_ms=feed.heard_ms,
+        )
+        watchdog.look(time.monotonic(), sight)
         await asyncio.sleep(SWEEP_S)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from faultlab.plan import ORDINARY, Kind, Shape, plan
-from faultlab.reference import AmbiguousPlanError, Logged, Outcomes, Place, outcomes
+from faultlab.reference import Logged, Outcomes, Place, outcomes
 from faultlab.verdict import Verdict, repeated, verdict
 from faultlab.witness import Said, SetAside
 from faultlab.worker import CRASH_POINTS
@@ -73,10 +73,14 @@ def test_what_may_be_late_may_be_set_aside() -> None:
     assert must_and_may(logged("image", 0, late_ms=900)) == [(set(), {"image"})]
 
 
-def test_a_plan_whose_outcome_hangs_on_luck_is_refused() -> None:
-    """What may be late may not anchor a window that others are in."""
-    with pytest.raises(AmbiguousPlanError, match="anchors a window and may be late"):
-        right(logged("image", 0, late_ms=900), logged("text", 20))
+def test_where_windows_hang_on_what_is_late_every_event_still_needs_an_outcome() -> None:
+    """An anchor that may be late, and more than one other event."""
+    log = [logged("image", 0, late_ms=900), logged("text", 20), logged("image-2", 30)]
+    [window] = right(*log).windows
+    assert window.open
+    assert (window.must, len(window.may)) == (frozenset(), 3)
+    assert len(verdict(right(*log), [], []).lost) == 3
+    assert must_and_may(*log[:2]) == [({"text"}, {"image"})]
 
 
 def test_a_marker_ends_a_window_and_is_covered_by_its_decision() -> None:
