@@ -34,7 +34,9 @@ SETTLING = ("before a dead letter", "dead-lettered", "done", "before the commit"
 STARTING = ("assigned", "tail read")
 
 
-def crashes(name: str, points: Iterable[str], about: str, shape: Shape = LONG) -> Scenario:
+def crashes(
+    name: str, points: Iterable[str], about: str, *, shape: Shape = LONG, **settings: object
+) -> Scenario:
     """One life after another ends at one of the points, in an order and at a call that the seed draws."""
 
     def harm(lab: Lab) -> None:
@@ -47,7 +49,7 @@ def crashes(name: str, points: Iterable[str], about: str, shape: Shape = LONG) -
         lab.workers["1"].worker.kill()
         lab.wait(lambda: not lab.workers["1"].unspent, "every crash was ordered", 300)
 
-    return Scenario(name=name, about=about, harm=harm, shape=shape)
+    return Scenario(name=name, about=about, harm=harm, shape=shape, settings=settings)
 
 
 def _nothing(_: Lab) -> None:
@@ -213,6 +215,12 @@ _ALL = (
     crashes("crash-streaming", STREAMING, "kill -9 at every boundary from intake to delivery"),
     crashes("crash-settling", SETTLING, "kill -9 around dead letters, acknowledgements and commits"),
     crashes("crash-starting", STARTING, "kill -9 while partitions are taken over"),
+    crashes(
+        "crash-revising",
+        STREAMING,
+        "the same with a revision at every change",
+        revisions="every_change",
+    ),
     Scenario(
         name="crash-enrolling",
         about="kill -9 between a template and the answer to its request",

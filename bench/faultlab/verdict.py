@@ -23,9 +23,9 @@ class Verdict:
     duplicate_different: tuple[str, ...]
     """One id at one gallery version with two contents."""
     out_of_order: tuple[str, ...]
-    """Revisions that come before what they supersede."""
+    """Revisions that do not count one up from what stands before them, or that follow the final decision."""
     double_final: tuple[str, ...]
-    """Inputs that two decisions speak for without one superseding the other; windows decided twice."""
+    """Inputs that two final decisions speak for; windows with two."""
 
     @property
     def right(self) -> bool:
@@ -41,7 +41,8 @@ class Verdict:
 def verdict(right: Outcomes, decisions: Sequence[Said], letters: Sequence[SetAside]) -> Verdict:
     """Compares all that was said with all that is right."""
     aside = {letter.place: letter for letter in letters}
-    standing = _standing(decisions)
+    # One record of each: repetitions are compared byte by byte.
+    standing = list({said.decision_id: said for said in decisions if said.final}.values())
     by_input = defaultdict(set)
     for said in standing:
         for place in said.covers:
@@ -59,13 +60,6 @@ def verdict(right: Outcomes, decisions: Sequence[Said], letters: Sequence[SetAsi
 def repeated(decisions: Sequence[Said]) -> int:
     """Records that say again, by an equal id, what was said: at least once allows them."""
     return len(decisions) - len({said.decision_id for said in decisions})
-
-
-def _standing(decisions: Sequence[Said]) -> list[Said]:
-    """The last words: one record of each decision that no other supersedes."""
-    superseded = {said.supersedes for said in decisions}
-    latest = {said.decision_id: said for said in decisions}
-    return [said for said in latest.values() if said.decision_id not in superseded]
 
 
 def _lost(right: Outcomes, decided: Iterable[Place], aside: dict[Place, SetAside]) -> Iterator[str]:
@@ -111,7 +105,7 @@ def _contradictions(right: Outcomes, window: Right, said: Said) -> Iterator[str]
     if set(said.missing) != absent | {(events[place].modality, right.dead[place]) for place in bad}:
         yield f"it misses {said.missing}"
     closed_by = "complete" if received >= MODALITIES else "end_of_subject" if said.markers else "deadline"
-    if said.closed_by not in {closed_by, "early"}:
+    if said.closed_by != closed_by:
         yield f"it was closed by {said.closed_by}, not by {closed_by}"
     if said.identity not in {None, window.person} or ("image" in usable and said.identity != window.person):
         yield f"it says {said.identity or said.outcome}, planted was {window.person or 'a stranger'}"
@@ -148,11 +142,18 @@ def _different(decisions: Iterable[Said]) -> Iterator[str]:
 
 
 def _out_of_order(decisions: Iterable[Said]) -> Iterator[str]:
-    seen: set[str] = set()
+    revisions: dict[str, int] = {}
+    settled: set[Place] = set()
     for said in decisions:
-        if said.supersedes is not None and said.supersedes not in seen:
-            yield f"decision {said.decision_id[:8]} of {said.subject} came before {said.supersedes[:8]}"
-        seen.add(said.decision_id)
+        what = f"revision {said.revision} of {said.subject}"
+        before = 0 if said.supersedes is None else revisions.get(said.supersedes)
+        if before is None or said.revision != before + 1:
+            yield f"{what} supersedes {said.supersedes}, which is revision {before}"
+        if not said.final and said.decision_id not in revisions and settled & said.covers.keys():
+            yield f"{what} follows its final decision"
+        revisions.setdefault(said.decision_id, said.revision)
+        if said.final:
+            settled |= said.covers.keys()
 
 
 def _double(right: Outcomes, by_input: dict[Place, set[str]]) -> Iterator[str]:

@@ -33,9 +33,10 @@ class Said:
     decision_id: str
     revision: int
     supersedes: str | None
+    final: bool
     subject: str
     gallery_version: int
-    closed_by: str
+    closed_by: str | None
     outcome: str
     identity: str | None
     used: frozenset[str]
@@ -75,6 +76,7 @@ def said_of(message: Message) -> Said:
         decision_id=value["decision_id"],
         revision=value["revision"],
         supersedes=value["supersedes"],
+        final=value["final"],
         subject=value["subject_id"],
         gallery_version=value["gallery"]["version"],
         closed_by=value["window"]["closed_by"],
@@ -115,8 +117,6 @@ class Witness:
         self._settings = settings
         self.decisions: list[Said] = []
         self.dead_letters: list[SetAside] = []
-        self.spoken: set[Place] = set()
-        """Every input that a decision or a dead letter speaks for."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.bootstrap,
@@ -154,13 +154,9 @@ class Witness:
                 if error.code() not in HARMLESS:
                     raise KafkaException(error)
             elif message.topic() == self._settings.topics.matches:
-                decision = said_of(message)
-                self.decisions.append(decision)
-                self.spoken |= decision.covers.keys()
+                self.decisions.append(said_of(message))
             else:
-                letter = set_aside_of(message)
-                self.dead_letters.append(letter)
-                self.spoken.add(letter.place)
+                self.dead_letters.append(set_aside_of(message))
 
     def until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Reads until it is done; False when the time is over."""

@@ -135,6 +135,7 @@ def said(
         decision_id=f"of {subject}",
         revision=1,
         supersedes=None,
+        final=True,
         subject=subject,
         gallery_version=3,
         closed_by="deadline" if missing else "complete",
@@ -221,12 +222,13 @@ def test_each_way_of_being_wrong_is_found_and_named(judge: Callable[[], Verdict]
     assert {name for name, count in judge().counts.items() if count} == found
 
 
-def test_a_revision_may_say_more_than_what_it_supersedes() -> None:
-    """The last words are judged, and the input in both is not decided twice."""
-    early = replace(WHOLE, samples=HALF, decision_id="early", closed_by="early")
+def test_a_revision_comes_after_what_it_supersedes_and_before_the_final_decision() -> None:
+    """Final decisions alone are judged by what they say."""
+    early = replace(WHOLE, samples=HALF, decision_id="early", final=False, closed_by=None)
     late = replace(WHOLE, revision=2, supersedes="early")
     assert verdict(RIGHT, [early, late, ALONE, SPOILT], LETTERS).right
-    assert verdict(RIGHT, [late, early, ALONE, SPOILT], LETTERS).out_of_order
+    assert verdict(RIGHT, [early, late, early, late, ALONE, SPOILT], LETTERS).right
+    assert len(verdict(RIGHT, [late, early, ALONE, SPOILT], LETTERS).out_of_order) == 2
 
 
 def test_a_plan_is_a_pure_function_of_its_seed_and_holds_every_kind() -> None:
