@@ -79,7 +79,7 @@ class Shape:
     rate_hz: float = 40.0
     """Visits a second, steady."""
     window_ms: int = 1_000
-    grace_ms: int = 1_000
+    grace_ms: int = 2_000
     skew_ms: int = 60_000
     copies: float = 0.04
     """Share of the good events that are sent once more."""

@@ -60,6 +60,15 @@ def _plain(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
+def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escapes what could begin a line of its own or steer a terminal; in a traceback all but its lines."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if name == "exception" else ""
+            event[name] = "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in value)
+    return event
+
+
 def configure_logging(level: str, *, json: bool) -> None:
     """Routes structlog and the standard library to stderr, one format for both.
 
@@ -78,7 +87,9 @@ def configure_logging(level: str, *, json: bool) -> None:
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_plain, renderer])
+    # JSON escapes by itself.
+    processors = [_plain, renderer] if json else [_plain, _printable, renderer]
+    formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=processors)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     handler.addFilter(RepeatFilter())
