@@ -15,7 +15,7 @@ from stream.worker.admin import admin_client, init_topics
 
 SHAPE = Shape(mix=ORDINARY)
 LONG = replace(SHAPE, visits=2_000, rate_hz=25)
-PATIENT = replace(SHAPE, grace_ms=12_000)
+PATIENT = replace(SHAPE, grace_ms=30_000)
 """A grace longer than an outage: what producers cannot send meanwhile comes late."""
 OUTAGE_S = 5.0
 READ_ONLY_S = 40.0
@@ -259,7 +259,7 @@ _ALL = (
         name="broker-away",
         about="kill -9 of the broker, 60 s, the same log",
         harm=_outage(60.0, kill=True),
-        shape=replace(LONG, grace_ms=75_000),
+        shape=replace(LONG, grace_ms=100_000),
     ),
     Scenario(
         name="disk-full",
@@ -300,9 +300,9 @@ _ALL = (
     ),
     Scenario(
         name="replay-kill",
-        about="a producer sends everything again, and the worker is killed meanwhile",
+        about="the same, and the worker is killed meanwhile; a short tail of the output to remember by",
         harm=_kill_in_the_replay,
-        shape=replace(SHAPE, replayed_after_ms=20_000),
+        shape=replace(SHAPE, replayed_after_ms=30_000, skew_ms=1_000),
     ),
     Scenario(
         name="disorder",
