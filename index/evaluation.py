@@ -79,6 +79,8 @@ class CalibrationBin:
 
     mean_probability: float
     share_right: float
+    weight: float
+    """Share of all searches, by weight."""
     n: int
 
 
@@ -179,29 +181,45 @@ def central(values: Doubles, *, n: int) -> Measure:
     return Measure(value=float(np.mean(values)), low=float(low), high=float(high), n=n)
 
 
-def calibration_curve(probability: Doubles, right: Bools, *, bins: int = 10) -> tuple[CalibrationBin, ...]:
+def calibration_curve(
+    probability: Doubles, right: Bools, weights: Doubles, *, bins: int = 10
+) -> tuple[CalibrationBin, ...]:
     """The reliability diagram of P(rank 1 is right): stated probability against the share that was right.
 
     Args:
         probability: (S,) in [0, 1].
         right: (S,) whether it was so; False for every non-mated search.
-        bins: Equal parts of [0, 1]; empty ones are left out.
+        weights: (S,) how much each search counts, > 0 in sum.
+        bins: Equal parts of [0, 1]; those without weight are left out.
     """
     part = np.minimum((probability * bins).astype(np.int64), bins - 1)
+    total, stated, truly = (
+        np.bincount(part, weights=weights * of, minlength=bins) for of in (1.0, probability, right)
+    )
+    counted = np.bincount(part, minlength=bins)
     return tuple(
         CalibrationBin(
-            mean_probability=float(np.mean(probability[part == at])),
-            share_right=float(np.mean(right[part == at])),
-            n=int(np.count_nonzero(part == at)),
+            mean_probability=float(stated[at] / total[at]),
+            share_right=float(truly[at] / total[at]),
+            weight=float(total[at] / np.sum(total)),
+            n=int(counted[at]),
         )
-        for at in np.unique(part)
+        for at in np.flatnonzero(total)
     )
 
 
 def calibration_error(curve: tuple[CalibrationBin, ...]) -> float:
-    """The expected calibration error: Σ n_b / n · |mean P − share right| (Guo et al., ICML 2017)."""
-    total = sum(one.n for one in curve)
-    return sum(one.n * abs(one.mean_probability - one.share_right) for one in curve) / max(1, total)
+    """The expected calibration error: Σ weight · |mean P − share right| (Guo et al., ICML 2017)."""
+    return sum(one.weight * abs(one.mean_probability - one.share_right) for one in curve)
+
+
+def balanced(mated: Bools) -> Doubles:
+    """(S,) weights by which mated and non-mated searches count alike in sum, with a mean of 1.
+
+    What share of searches is mated is the user's, and moves every P; a calibration is stated for even odds.
+    """
+    count = np.array([np.count_nonzero(~mated), np.count_nonzero(mated)])
+    return len(mated) / np.count_nonzero(count) / count[mated.astype(np.int64)]
 
 
 def histogram_edges(searches: Searches, *, bins: int = 40) -> Doubles:

@@ -26,7 +26,7 @@ Records = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """What the baseline gets to see of one probe, and the truth about it."""
+    """What the baseline gets to see of one record, enrolled or searched, and the truth about it."""
 
     photo: Photo
     mask: Mask
@@ -48,7 +48,7 @@ def baseline(enrolled: Sequence[Person], probes: Sequence[Appearance], *, target
 
     Without strangers there is nothing to take a threshold from, and every probe returns somebody.
     """
-    found = nearest(enrolled, probes)
+    found = nearest(records_of(enrolled), probes)
     strangers = np.array([one.similarity for one, p in zip(found, probes, strict=True) if p.truth is None])
     threshold = _threshold(strangers, target_fpir)
     return rates(
@@ -59,29 +59,36 @@ def baseline(enrolled: Sequence[Person], probes: Sequence[Appearance], *, target
     )
 
 
-def nearest(enrolled: Sequence[Person], probes: Sequence[Appearance]) -> list[Nearest]:
+def records_of(persons: Sequence[Person]) -> list[Appearance]:
+    """Everything that is enrolled of them, whole."""
+    whole: Mask = frozenset({IMAGE, TEXT})
+    return [
+        Appearance(photo=photo, mask=whole, truth=person.identity_id)
+        for person in persons
+        for photo in person.enrolled
+    ]
+
+
+def nearest(enrolled: Sequence[Appearance], probes: Sequence[Appearance]) -> list[Nearest]:
     """The article's answer to each probe, before any threshold."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # late: takes a second
 
-    samples = [(person.identity_id, photo) for person in enrolled for photo in person.enrolled]
-    gallery_texts = [photo.caption for _, photo in samples]
-    vectorizer = TfidfVectorizer(dtype=np.float32).fit(gallery_texts or [""])
-    whole: Mask = frozenset({IMAGE, TEXT})
-    gallery = _stack(
-        _pixels([photo for _, photo in samples], [whole] * len(samples)),
-        vectorizer.transform(gallery_texts).toarray(),
-    )
-    searched = _stack(
-        _pixels([p.photo for p in probes], [p.mask for p in probes]),
-        vectorizer.transform([p.photo.caption if TEXT in p.mask else "" for p in probes]).toarray(),
-    )
-    similarity = searched @ gallery.T
-    best = similarity.argmax(axis=1)
-    scores = similarity.max(axis=1)
+    texts, asked = ([_text(one) for one in records] for records in (enrolled, probes))
+    try:
+        vectorizer = TfidfVectorizer(dtype=np.float32).fit(texts)
+        words, asked_words = (vectorizer.transform(part).toarray() for part in (texts, asked))
+    except ValueError:  # what scikit-learn raises where no text has a word
+        words, asked_words = (np.zeros((len(part), 0), np.float32) for part in (texts, asked))
+    similarity = _stack(_pixels(probes), asked_words) @ _stack(_pixels(enrolled), words).T
+    best, scores = similarity.argmax(axis=1), similarity.max(axis=1)
     return [
-        Nearest(identity_id=samples[winner][0], similarity=float(score))
+        Nearest(identity_id=enrolled[winner].truth or "", similarity=float(score))
         for winner, score in zip(best, scores, strict=True)
     ]
+
+
+def _text(record: Appearance) -> str:
+    return record.photo.caption if TEXT in record.mask else ""
 
 
 def _answer(probe: Appearance, best: str, *, over: bool) -> Answer:
@@ -96,13 +103,9 @@ def _threshold(stranger_scores: npt.NDArray[np.float64], target_fpir: float) -> 
     return float(np.sort(stranger_scores)[::-1][allowed])
 
 
-def _pixels(photos: Sequence[Photo], masks: Sequence[Mask]) -> Records:
-    return np.stack(
-        [
-            _grey(photo) if IMAGE in mask else np.zeros(SIDE_PX**2, np.float32)
-            for photo, mask in zip(photos, masks, strict=True)
-        ]
-    )
+def _pixels(records: Sequence[Appearance]) -> Records:
+    nothing = np.zeros(SIDE_PX**2, np.float32)
+    return np.stack([_grey(one.photo) if IMAGE in one.mask else nothing for one in records])
 
 
 def _grey(photo: Photo) -> npt.NDArray[np.float32]:

@@ -9,6 +9,7 @@ from index.evaluation import (
     CalibrationBin,
     Doubles,
     Searches,
+    balanced,
     best_in,
     calibration_curve,
     calibration_error,
@@ -200,19 +201,37 @@ def test_repetitions_are_told_by_their_middle() -> None:
 
 def test_the_calibration_curve_by_hand() -> None:
     """Four searches in two of five parts; a probability of one belongs to the last."""
-    curve = calibration_curve(np.array([0.05, 0.15, 0.9, 1.0]), np.array([False, True, True, True]), bins=5)
+    right = np.array([False, True, True, True])
+    curve = calibration_curve(np.array([0.05, 0.15, 0.9, 1.0]), right, np.ones(4), bins=5)
     assert curve == (
-        CalibrationBin(mean_probability=pytest.approx(0.1), share_right=0.5, n=2),
-        CalibrationBin(mean_probability=pytest.approx(0.95), share_right=1.0, n=2),
+        CalibrationBin(mean_probability=pytest.approx(0.1), share_right=0.5, weight=0.5, n=2),
+        CalibrationBin(mean_probability=pytest.approx(0.95), share_right=1.0, weight=0.5, n=2),
     )
     assert calibration_error(curve) == pytest.approx(0.5 * 0.4 + 0.5 * 0.05)
+
+
+def test_a_search_that_counts_twice_is_two_searches() -> None:
+    """In the calibration's curve and error; one that counts for nothing is not there."""
+    said, right = np.array([0.2, 0.4, 0.9]), np.array([False, True, True])
+    twice = calibration_curve(said, right, np.array([2.0, 1.0, 0.0]), bins=2)
+    copied = calibration_curve(np.array([0.2, 0.2, 0.4]), right[[0, 0, 1]], np.ones(3), bins=2)
+    assert [(b.mean_probability, b.share_right, b.weight) for b in twice] == [
+        (pytest.approx(b.mean_probability), pytest.approx(b.share_right), b.weight) for b in copied
+    ]
+
+
+def test_balanced_searches_count_alike_by_kind() -> None:
+    """Mated and non-mated have the same weight in sum; where there is one kind, each search counts once."""
+    assert balanced(np.array([True, True, True, False])).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    assert balanced(np.array([True, True])).tolist() == [1.0, 1.0]
 
 
 def test_what_comes_true_as_often_as_it_is_said_has_no_calibration_error() -> None:
     """Within the noise of 100 000 coins."""
     rng = np.random.default_rng(5)
     said = rng.random(100_000)
-    assert calibration_error(calibration_curve(said, rng.random(100_000) < said)) < 0.01
+    right = rng.random(100_000) < said
+    assert calibration_error(calibration_curve(said, right, np.ones(100_000))) < 0.01
     assert calibration_error(()) == 0.0
 
 
