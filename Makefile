@@ -43,7 +43,8 @@ dashboards: setup ## Write the JSON of the Grafana dashboards anew
 	$(BIN)/python deploy/grafana/make_dashboards.py
 
 bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
-	@for b in kernel search accuracy pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
+	@for b in kernel search pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
+	$(BIN)/sightline evaluate $(ARGS)
 
 format: setup ## Format and mend what ruff can
 	$(BIN)/ruff check --fix .

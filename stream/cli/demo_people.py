@@ -50,7 +50,11 @@ def _render(wanted: Wanted) -> People:
     fewest, most = PROBES_RENDERED
     strangers = ceil(wanted.people / 2)
     probes = min(most, max(fewest, ceil(wanted.subjects / (wanted.people + strangers))))
-    plan = RenderPlan(enrolled=wanted.people, strangers=strangers, probes=probes, seed=wanted.seed)
+    return render(RenderPlan(enrolled=wanted.people, strangers=strangers, probes=probes, seed=wanted.seed))
+
+
+def render(plan: RenderPlan) -> People:
+    """The people of a plan, in all cores, with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("rendering people", total=len(plan.photos))

@@ -21,6 +21,9 @@ from stream.features.networks import BgrImage
 
 Feature = TypeVar("Feature")
 
+VERSION = 1
+"""Counts up whenever the pixels of an existing kind, strength and seed move."""
+
 
 class Degradation(StrEnum):
     """What can be wrong with a photo."""

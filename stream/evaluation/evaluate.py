@@ -15,7 +15,15 @@ from stream.evaluation.galleries import Scored, calibration, draw_galleries, rea
 from stream.evaluation.rates import Resampling, curves, difference, rates_of
 from stream.evaluation.report import SCHEMA_VERSION, Calibration, Rates, Realised, Report, Run
 from stream.evaluation.samples import CLEAN, EVERY_CONDITION, Cast, Condition, Progress, Sample
-from stream.evaluation.searching import Search, every_score, gallery_of, queries, search_all, tabulate
+from stream.evaluation.searching import (
+    Search,
+    deciding,
+    every_score,
+    gallery_of,
+    queries,
+    search_all,
+    tabulate,
+)
 
 MASKS: Mapping[str, Mask] = {"image+text": BOTH, "image": frozenset({IMAGE}), "text": frozenset({TEXT})}
 """The rows of the report."""
@@ -208,7 +216,8 @@ def _fused_minus_image(scene: _Scene) -> Mapping[str, Mapping[str, Measure]]:
     found = {}
     for condition in scene.plan.conditions:
         fused, alone = (
-            tabulate(scene.searches(scene.probes[condition.name], mask)) for mask in (BOTH, MASKS["image"])
+            tabulate(deciding(scene.searches(scene.probes[condition.name], mask), scene.policy))
+            for mask in (BOTH, MASKS["image"])
         )
         found[condition.name] = difference(fused, alone, scene.resampling)
     return found
@@ -244,8 +253,10 @@ def _over_sizes(
     said: dict[str, Mapping[str, Calibration]] = {}
     for done, (name, mask) in enumerate(scene.masks.items(), start=1):
         asked = queries(scene.clean, mask, scene.names)
-        scored = Scored(queries=asked, scores=every_score(scene.gallery, asked, columns))
-        if scene.policy.masks[mask].may_match:
+        decides = scene.policy.masks[mask].may_match
+        scores = every_score(scene.gallery, asked, columns, only_deciding=decides)
+        scored = Scored(queries=asked, scores=scores)
+        if decides:
             found[name] = realised(scored, mask, drawn, columns, scene.resampling)
         said[name] = calibration(scored, scene.policy, drawn, columns, scene.resampling)
         scene.progress("rates over gallery sizes", done, len(scene.masks))

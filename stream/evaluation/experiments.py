@@ -19,6 +19,7 @@ from stream.evaluation.samples import Sample
 from stream.evaluation.searching import (
     Query,
     Search,
+    deciding,
     fused_queries,
     gallery_of,
     queries,
@@ -63,18 +64,23 @@ def missing(
     """Records of which a share has lost one modality, enrolled and searched; drawn several times."""
     names = frozenset(sample.identity_id for sample in enrolled)
     parts: list[Searches] = []
+    accepted: list[Searches] = []
     said: list[Mapping[float, Answers]] = []
     for draw in range(draws):
         kept, asked = (_losing(samples, seed=resampling.seed + draw) for samples in (enrolled, probes))
         gallery = gallery_of(kept, policy)
         found = search_all(gallery, queries(asked, BOTH, names))
         parts.append(tabulate(found))
+        accepted.append(tabulate(deciding(found, policy)))
         said.append(answers_by_target(found, gallery, BOTH))
     return Missing(
         share=MISSING_SHARE,
         draws=draws,
         ours=rates(
-            pool(parts), {target: _pool([one[target] for one in said]) for target in FPIRS}, resampling
+            pool(parts),
+            pool(accepted),
+            {target: _pool([one[target] for one in said]) for target in FPIRS},
+            resampling,
         ),
         article=article(enrolled, probes, resampling, lose=True),
     )
@@ -168,7 +174,7 @@ def article(
         score=np.array([one.similarity for one in found]),
         probability=np.zeros(len(found)),
     )
-    return rates(searches, {}, resampling)
+    return rates(searches, searches, {}, resampling)
 
 
 def _left(before: Sample, after: Sample) -> Mask:

@@ -26,7 +26,7 @@ from index.gallery import Gallery
 from index.policy import Policy
 from index.records import Mask, Outcome, Threshold, Verdict
 from stream.evaluation.report import Curves, Rates, Service
-from stream.evaluation.searching import DEPTH, Search, tabulate
+from stream.evaluation.searching import DEPTH, Search, deciding, tabulate
 
 FPIRS = (0.1, 0.03, 0.01)
 RETURNED_SOMEBODY = frozenset({Outcome.MATCH, Outcome.AMBIGUOUS})
@@ -93,15 +93,24 @@ def answers_by_target(found: Sequence[Search], gallery: Gallery, mask: Mask) -> 
     return {target: answers(found, thresholds_for(gallery, target), policy, mask) for target in FPIRS}
 
 
-def rates(searches: Searches, said: Mapping[float, Answers], resampling: Resampling) -> Rates:
-    """Everything that is reported of searches by one mask in one condition."""
+def rates(
+    searches: Searches, accepted: Searches, said: Mapping[float, Answers], resampling: Resampling
+) -> Rates:
+    """Everything that is reported of searches by one mask in one condition.
+
+    Args:
+        searches: As they were answered.
+        accepted: The same with those candidates alone whose evidence may match (`deciding`).
+        said: What the service says to them, by target FPIR.
+        resampling: Of the intervals.
+    """
     mated, others = searches.mated_count, searches.non_mated_count
     return Rates(
         mated=mated,
         non_mated=others,
         rank1=resampling.of(partial(rank1, searches), searches, n=mated),
         fnir_at_fpir={
-            str(fpir): resampling.of(partial(fnir_at_fpir, searches, fpir), searches, n=mated)
+            str(fpir): resampling.of(partial(fnir_at_fpir, accepted, fpir), accepted, n=mated)
             for fpir in FPIRS
         },
         service={
@@ -118,7 +127,9 @@ def rates(searches: Searches, said: Mapping[float, Answers], resampling: Resampl
 
 def rates_of(found: Sequence[Search], gallery: Gallery, mask: Mask, resampling: Resampling) -> Rates:
     """The rates of searches of one gallery."""
-    return rates(tabulate(found), answers_by_target(found, gallery, mask), resampling)
+    accepted = deciding(found, gallery.contents().policy)
+    said = answers_by_target(found, gallery, mask)
+    return rates(tabulate(found), tabulate(accepted), said, resampling)
 
 
 def difference(one: Searches, other: Searches, resampling: Resampling) -> Mapping[str, Measure]:

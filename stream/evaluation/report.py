@@ -59,7 +59,8 @@ class Rates:
     non_mated: int
     rank1: Measure
     fnir_at_fpir: Mapping[str, Measure]
-    """By FPIR; the threshold is that of these very strangers."""
+    """By FPIR; the threshold is that of these very strangers. Candidates count whose evidence may match: a
+    description alone finds nobody."""
     service: Mapping[str, Service]
     """By target FPIR; empty for a baseline."""
 

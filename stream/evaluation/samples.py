@@ -105,7 +105,8 @@ def cast_of(
     if not any(p.probes for p in known) or not unknown:
         raise PeopleError(
             f"{data} gives {sum(bool(p.probes) for p in known)} people to enrol and search for and "
-            f"{len(unknown)} strangers; at least one of each is needed: two people, one of them with two photos"
+            f"{len(unknown)} strangers; at least one of each is needed: two people, one of them with two "
+            "photos"
         )
     return Cast(enrolled=known, strangers=unknown)
 

@@ -13,6 +13,7 @@ from index.faiss_gallery import FaissGallery
 from index.gallery import Gallery
 from index.policy import Policy
 from index.records import (
+    Candidate,
     Feature,
     IdentityId,
     Mask,
@@ -137,6 +138,24 @@ def without_mates(searches: Iterable[Search]) -> list[Search]:
     ]
 
 
+def deciding(searches: Iterable[Search], policy: Policy) -> list[Search]:
+    """The same searches with those candidates alone whose evidence may match; decisions pass over others."""
+    return [
+        replace(
+            search,
+            result=replace(
+                search.result, candidates=tuple(c for c in search.result.candidates if may_match(policy, c))
+            ),
+        )
+        for search in searches
+    ]
+
+
+def may_match(policy: Policy, candidate: Candidate) -> bool:
+    """Whether what a candidate and its probe have in common is ever enough for a match."""
+    return policy.masks[frozenset(candidate.similarity)].may_match
+
+
 def tabulate(searches: Sequence[Search]) -> Searches:
     """The searches as the measures take them."""
     best = [search.result.candidates[:1] for search in searches]
@@ -161,7 +180,7 @@ def _mate_rank(search: Search) -> int:
 
 
 def every_score(
-    gallery: Gallery, asked: Sequence[Query], columns: Mapping[IdentityId, int]
+    gallery: Gallery, asked: Sequence[Query], columns: Mapping[IdentityId, int], *, only_deciding: bool
 ) -> npt.NDArray[np.float64]:
     """(S, N): the score of every pair of a query and an identity; −∞ where they share no modality.
 
@@ -169,9 +188,12 @@ def every_score(
         gallery: Of all N identities.
         asked: The S queries.
         columns: The place of each identity.
+        only_deciding: Whether pairs whose evidence may not match are −∞ too.
     """
+    policy = gallery.contents().policy
     scores = np.full((len(asked), len(columns)), -np.inf)
     for row, query in enumerate(asked):
         for candidate in gallery.search(query.probe, len(columns)).candidates:
-            scores[row, columns[candidate.identity_id]] = candidate.score
+            if not only_deciding or may_match(policy, candidate):
+                scores[row, columns[candidate.identity_id]] = candidate.score
     return scores
