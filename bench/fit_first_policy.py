@@ -1,6 +1,6 @@
 """Fits the constants of the shipped policies on the enrol-role photos of a labelled folder alone.
 
-Probes and strangers are not looked at, so that `bench/accuracy.py` measures on people and photos the
+Probes and strangers are not looked at, so that `sightline evaluate` measures on people and photos the
 constants have not seen. 128 identities with two photos are few: these are first constants, with the small
 claims that go with that.
 

@@ -171,7 +171,8 @@ def with_interval(
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     spread = [measure(weights[of_search].astype(np.float64)) for weights in drawn]
     # A resample that drew nobody whom the measure is about says nothing.
-    low, high = np.nanquantile(spread, _TAILS)
+    said = np.array([value for value in spread if not np.isnan(value)])
+    low, high = np.quantile(said, _TAILS) if len(said) else (np.nan, np.nan)
     return Measure(value=measure(np.ones(len(identities))), low=float(low), high=float(high), n=n)
 
 

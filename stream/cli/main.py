@@ -39,7 +39,11 @@ COMMANDS: Mapping[str, Entry] = {
     "withdraw": _entry("identities", "withdraw", "Withdraw an identity, and wait until it is erased."),
     "produce": _entry("produce", "produce", "Publish the photos and texts of a folder as subjects."),
     "tail": _entry("tail", "tail", "Show decisions as they are made."),
-    "evaluate": _entry("evaluate", "evaluate", "Measure recognition on labelled people, with intervals."),
+    "evaluate": _entry(
+        "evaluate",
+        "evaluate",
+        "Measure recognition on labelled people: rates with intervals, by condition and mask.",
+    ),
     "models": _entry("models", "app", "Model packs: list, pull, verify."),
     "doctor": _entry(
         "doctor",

@@ -8,12 +8,13 @@ from index.evaluation import Measure
 from index.faiss_gallery import FaissGallery
 from index.policy import Policy
 from index.records import IMAGE, TEXT, Mask
+from stream.demo.errors import PeopleError
 from stream.demo.people import Photo
 from stream.evaluation.degrade import Degradation
 from stream.evaluation.experiments import BOTH, article, conflicts, confusions, frames, missing
 from stream.evaluation.galleries import Scored, calibration, draw_galleries, realised
 from stream.evaluation.rates import Resampling, curves, difference, rates_of
-from stream.evaluation.report import SCHEMA_VERSION, Calibration, Rates, Realised, Report, Run
+from stream.evaluation.report import SCHEMA_VERSION, Calibration, Missing, Rates, Realised, Report, Run
 from stream.evaluation.samples import CLEAN, EVERY_CONDITION, Cast, Condition, Progress, Sample
 from stream.evaluation.searching import (
     Search,
@@ -107,7 +108,7 @@ def evaluate(subject: Subject, cast: Cast, extract: Extract, plan: Plan, progres
     """Measures everything; the same photos, plan and versions give the same report.
 
     Raises:
-        PeopleError: A photo cannot be read.
+        PeopleError: A photo cannot be read, or none gives a feature.
     """
     enrolled = extract(
         [(person.identity_id, photo) for person in cast.enrolled for photo in person.enrolled],
@@ -119,19 +120,26 @@ def evaluate(subject: Subject, cast: Cast, extract: Extract, plan: Plan, progres
         condition.name: extract(searched, condition, f"searched photos, {condition.name}")
         for condition in dict.fromkeys((Condition(), *plan.conditions))
     }
+    gallery = gallery_of(enrolled, subject.policy)
+    masks = {
+        name: mask
+        for name, mask in MASKS.items()
+        if any(mask <= sample.features.keys() for sample in probes[CLEAN])
+    }
+    if not masks or not len(gallery):
+        raise PeopleError(
+            f"no face and no words were found in {len(searched)} searched or {len(enrolled)} enrolled "
+            "photos; are they photos of faces?"
+        )
     scene = _Scene(
         plan=plan,
         policy=subject.policy,
         resampling=Resampling(seed=plan.seed, resamples=plan.resamples),
         enrolled=enrolled,
         probes=probes,
-        gallery=gallery_of(enrolled, subject.policy),
+        gallery=gallery,
         names=frozenset(sample.identity_id for sample in enrolled if sample.features),
-        masks={
-            name: mask
-            for name, mask in MASKS.items()
-            if any(mask <= sample.features.keys() for sample in probes[CLEAN])
-        },
+        masks=masks,
         progress=progress,
     )
     return _report(scene, subject)
@@ -149,16 +157,7 @@ def _report(scene: _Scene, subject: Subject) -> Report:
             name: curves(tabulate(scene.searches(scene.clean, mask))) for name, mask in scene.masks.items()
         },
         frames=scene.doing("probes of several photos", lambda: _frames(scene)),
-        missing=scene.doing(
-            "missing modalities",
-            lambda: missing(
-                scene.enrolled,
-                scene.clean,
-                scene.policy,
-                draws=scene.plan.missing_draws,
-                resampling=scene.resampling,
-            ),
-        ),
+        missing=scene.doing("missing modalities", lambda: _missing(scene)),
         conflicts=scene.doing(
             "swapped descriptions",
             lambda: conflicts(scene.clean, scene.gallery, scene.names, scene.resampling),
@@ -221,6 +220,13 @@ def _fused_minus_image(scene: _Scene) -> Mapping[str, Mapping[str, Measure]]:
         )
         found[condition.name] = difference(fused, alone, scene.resampling)
     return found
+
+
+def _missing(scene: _Scene) -> Missing | None:
+    if BOTH not in scene.masks.values():
+        return None
+    draws, resampling = scene.plan.missing_draws, scene.resampling
+    return missing(scene.enrolled, scene.clean, scene.policy, draws=draws, resampling=resampling)
 
 
 def _frames(scene: _Scene) -> Mapping[str, Mapping[str, Rates]]:

@@ -33,7 +33,10 @@ class FeatureStore:
             PeopleError: A photo cannot be read.
         """
         try:
-            with np.load(self._path(photos, condition), allow_pickle=False) as kept:
+            with (
+                self._path(photos, condition).open("rb") as file,
+                np.load(file, allow_pickle=False) as kept,
+            ):
                 arrays = {name: kept[name] for name in kept.files}
         except (OSError, ValueError, BadZipFile):
             return None

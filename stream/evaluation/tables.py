@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isnan
 
 from index.evaluation import Measure
 from stream.evaluation.changes import Comparison
@@ -24,7 +25,9 @@ class Table:
 
 
 def measure(one: Measure) -> str:
-    """`.0232 [.011, .042]`; a rate of one keeps its one."""
+    """`0.0232 [0.011, 0.042]`; a dash where there was nothing to measure."""
+    if isnan(one.value):
+        return "-"
     return f"{_number(one.value, 4)} [{_number(one.low, 3)}, {_number(one.high, 3)}]"
 
 
