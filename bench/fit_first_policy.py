@@ -20,9 +20,10 @@ import numpy.typing as npt
 from labelled_features import DEFAULT_DATA, LabelledSample, labelled_samples
 from sklearn.linear_model import LogisticRegression
 
-from index.calibration import fit_affine_llr, tail_threshold
+from index.calibration import fit_affine_llr
 from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
 from index.records import IMAGE, TEXT, Mask
+from index.tail import tail_slope, threshold_estimate
 from index.vectors import centre
 from stream.demo.folders import read_people
 from stream.demo.people import Role
@@ -92,11 +93,13 @@ def fit_mask(fused: Floats, pairs: Pairs, *, may_match: bool) -> MaskRow:
     llr = Affine(scale=round(llr.scale, 4), bias=round(llr.bias, 4))
     first = ~np.tril(pairs.mated).any(axis=1)
     best = np.where(pairs.non_mated, llr.scale * fused + llr.bias, -np.inf)[first].max(axis=1)
+    slope = round(tail_slope(best), 4)
     return MaskRow(
         scale=llr.scale,
         bias=llr.bias,
         may_match=may_match,
-        fallback_threshold=round(tail_threshold(best, TARGET_FPIR), 4),
+        fallback_threshold=round(threshold_estimate(best, TARGET_FPIR, prior_slope=slope).score, 4),
+        tail_slope=slope,
     )
 
 

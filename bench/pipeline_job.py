@@ -31,7 +31,8 @@ from stream.events import (
 from stream.features.extractor import Unusable
 from stream.gallery_record import encode_template
 from stream.recogniser import LiveGallery, Recogniser
-from stream.worker.service import extractors_of, policy_of
+from stream.worker.policy import policy_of, target_fpirs
+from stream.worker.service import extractors_of
 from stream.worker.settings import Settings
 
 CONTENT_TYPES: Mapping[Modality, str] = {IMAGE: "image/jpeg", TEXT: "text/plain"}
@@ -135,7 +136,7 @@ class Kernel:
             photos = [(p.identity_id, photo) for p in job.people.enrolled for photo in p.enrolled]
             made = pool.map(lambda shot: self._template(*shot), photos)
             self.templates = [template for template in made if template.features]
-        gallery = LiveGallery(FaissGallery(policy), policy, target_fpir=job.settings.target_fpir)
+        gallery = LiveGallery(FaissGallery(policy), policy, target_fpir=target_fpirs(job.settings, policy))
         gallery.apply((Enrolled(template=t), version) for version, t in enumerate(self.templates, start=1))
         self._recogniser = Recogniser(gallery, contracts, candidates=job.settings.candidates)
 

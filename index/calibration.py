@@ -16,23 +16,20 @@ from index.gallery import Gallery
 from index.leave_one_out import SEARCHES, impostor_scores
 from index.policy import Affine, Policy
 from index.records import Basis, Mask, Threshold
+from index.tail import threshold_estimate
 
 Doubles = npt.NDArray[np.float64]
+TargetFpir = float | Mapping[Mask, float]
+"""One share for all probe masks, or one for each."""
 
 SMALLEST_GALLERY = 20
 """Under so many leave-one-out searches their threshold only counts where it is stricter than the policy's."""
-TAIL = 0.15
-"""Share of the searches that the exponential tail is fitted to."""
-PRIOR_SLOPE = 1.0
-"""Nats. A calibrated log-likelihood ratio's impostor tail falls by e a nat; measured on LFW: .83 to 1.03."""
-PRIOR_EXCESSES = 30
-"""What that knowledge weighs: as much as so many searches in the tail, which 200 identities give."""
 EVIDENCE = 3.0
 """So many searches over the threshold must be expected before data speak for a target (the rule of three)."""
 
 
 def thresholds_for(
-    gallery: Gallery, target_fpir: float, *, limit: int = SEARCHES
+    gallery: Gallery, target_fpir: TargetFpir, *, limit: int = SEARCHES
 ) -> Mapping[Mask, Threshold]:
     """The threshold of every probe mask for this gallery as it is: a pure function of contents and policy.
 
@@ -47,7 +44,7 @@ def thresholds_for(
 
 
 def thresholds_of(
-    policy: Policy, impostors: Mapping[Mask, Doubles], target_fpir: float, *, identities: int
+    policy: Policy, impostors: Mapping[Mask, Doubles], target_fpir: TargetFpir, *, identities: int
 ) -> Mapping[Mask, Threshold]:
     """The same from impostor scores that are there already.
 
@@ -57,44 +54,33 @@ def thresholds_of(
         target_fpir: As above.
         identities: N, the size of the gallery.
     """
+    targets = dict.fromkeys(impostors, target_fpir) if isinstance(target_fpir, float) else target_fpir
     return {
-        mask: _threshold(policy, mask, scores, target_fpir, identities) for mask, scores in impostors.items()
+        mask: _threshold(policy, mask, scores, targets[mask], identities)
+        for mask, scores in impostors.items()
     }
 
 
 def _threshold(policy: Policy, mask: Mask, scores: Doubles, target_fpir: float, identities: int) -> Threshold:
-    basis = Basis.GALLERY if target_fpir * len(scores) >= EVIDENCE else Basis.EXTRAPOLATED
-    value = tail_threshold(scores, target_fpir) if len(scores) else -math.inf
-    fallback = policy.masks[mask].fallback_threshold
-    if len(scores) < SMALLEST_GALLERY and value <= fallback:
-        basis, value = Basis.POLICY, fallback
+    row, n = policy.masks[mask], len(scores)
+    estimate = threshold_estimate(scores, target_fpir, prior_slope=row.tail_slope) if n else None
+    # The constant was fitted for the policy's own target; a rarer one is further out on the same tail.
+    rarer = max(1.0, policy.target(mask) / target_fpir)
+    fallback = row.fallback_threshold + row.tail_slope * math.log(rarer)
+    if estimate is None or (n < SMALLEST_GALLERY and estimate.score <= fallback):
+        basis, score, interval = Basis.POLICY, fallback, None
+    else:
+        basis = Basis.GALLERY if target_fpir * n >= EVIDENCE else Basis.EXTRAPOLATED
+        score, interval = estimate.score, (estimate.low, estimate.high)
     return Threshold(
-        score=value,
+        score=score,
         target_fpir=target_fpir,
         gallery_size=identities,
         policy_id=policy.policy_id,
         basis=basis,
+        searches=n,
+        interval=interval,
     )
-
-
-def tail_threshold(scores: Doubles, fpir: float) -> float:
-    """T(f) = u + β·ln(.15 / f): an exponential tail over u, the 85 % quantile, with slope β.
-
-    Where the tail begins is the gallery's to say, even a small one's. Its slope is the mean excess over u
-    drawn towards `PRIOR_SLOPE`: of 20 identities three are in the tail, and their mean alone let through up
-    to 24 times the strangers asked for.
-
-    Args:
-        scores: (n,) best scores of non-mated searches, log-likelihood ratios in nats.
-        fpir: f in (0, 1); from .15 up the quantile itself answers.
-    """
-    ordered = np.sort(scores)
-    if fpir >= TAIL:
-        return math.nextafter(float(np.quantile(ordered, 1.0 - fpir, method="lower")), math.inf)
-    u = float(np.quantile(ordered, 1.0 - TAIL))
-    excess = ordered[ordered > u] - u
-    slope = (float(np.sum(excess)) + PRIOR_EXCESSES * PRIOR_SLOPE) / (len(excess) + PRIOR_EXCESSES)
-    return u + slope * math.log(TAIL / fpir)
 
 
 def threshold_at_fpir(impostor_scores: npt.ArrayLike, fpir: float) -> float:

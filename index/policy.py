@@ -57,7 +57,11 @@ class MaskRow:
     may_match: bool
     """False: such evidence ranks candidates and never decides."""
     fallback_threshold: float
-    """LLR a match needs while the gallery is too small to derive a threshold from it."""
+    """LLR a match needs for the policy's target while the gallery is too small to derive a threshold from."""
+    tail_slope: float = 1.0
+    """Nats in which the calibration set's impostor scores become e times rarer: what few searches lean on."""
+    target_fpir: float | None = None
+    """Share of strangers, of probes of this mask, that may be returned; None: the policy's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,11 @@ class Policy:
             f"Policy {self.policy_id} has no row for modality {modality!r}, only for "
             f"{_named(self.modalities)}; add one, or leave the modality out."
         )
+
+    def target(self, mask: Mask) -> float:
+        """The share of strangers that may be returned to a probe of this mask, and the fallback's."""
+        own = self.masks[mask].target_fpir
+        return self.target_fpir if own is None else own
 
     def leading(self, mask: Mask) -> Modality:
         """The modality of highest rank in a non-empty mask."""
@@ -254,11 +263,11 @@ def _check_masks(
             f"A policy has mask rows {', '.join(sorted(map(_named, stray)))} that its rows cannot make."
         )
     for mask, row in masks.items():
-        _check_finite(f"mask {_named(mask)}", row.scale, row.bias, row.fallback_threshold)
-        if row.scale <= 0:
+        _check_finite(f"mask {_named(mask)}", row.scale, row.bias, row.fallback_threshold, row.tail_slope)
+        if row.scale <= 0 or row.tail_slope <= 0:
             raise PolicyError(
-                f"Mask {_named(mask)} has scale {row.scale:g}; it must be > 0, or a greater similarity would "
-                "count for less."
+                f"Mask {_named(mask)} has scale {row.scale:g} and tail_slope {row.tail_slope:g}; they must "
+                "be > 0, or a greater similarity would count for less."
             )
 
 
@@ -270,8 +279,9 @@ def _check_decision(policy: Policy) -> None:
             f"Policy {policy.policy_id} has margin {policy.margin:g}, probability a {odds.a:g} and b "
             f"{odds.b:g}; they must be >= 0, > 0 and >= 0."
         )
-    if not 0 < policy.target_fpir < 1:
-        raise PolicyError(f"target_fpir is {policy.target_fpir:g}; it is a share, between 0 and 1.")
+    for target in (policy.target_fpir, *(row.target_fpir for row in policy.masks.values())):
+        if target is not None and not 0 < target < 1:
+            raise PolicyError(f"target_fpir is {target:g}; it is a share, between 0 and 1.")
 
 
 def _check_finite(where: str, *numbers: float | None) -> None:

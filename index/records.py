@@ -125,6 +125,10 @@ class Threshold:
     gallery_size: int
     policy_id: str
     basis: Basis = Basis.POLICY
+    searches: int = 0
+    """Leave-one-out searches that the gallery had for it."""
+    interval: tuple[float, float] | None = None
+    """95 %: what other people of the same kind, as many, would have given; None for the policy's constant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

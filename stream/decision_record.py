@@ -204,6 +204,8 @@ def _threshold(threshold: Threshold) -> dict[str, object]:
         "gallery_size": threshold.gallery_size,
         "policy_id": threshold.policy_id,
         "basis": threshold.basis,
+        "searches": threshold.searches,
+        "interval": None if threshold.interval is None else [number(end) for end in threshold.interval],
     }
 
 

@@ -42,6 +42,8 @@ class ThresholdPart(_Part):
     gallery_size: int
     policy_id: str
     basis: str = "policy"
+    searches: int = 0
+    interval: tuple[float, float] | None = None
 
 
 class WeakPart(_Part):

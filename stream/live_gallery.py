@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from index.calibration import thresholds_of
+from index.calibration import TargetFpir, thresholds_of
 from index.errors import GalleryError, UnknownIdentityError
 from index.gallery import Gallery
 from index.impostors import Impostors
@@ -24,7 +24,7 @@ class LiveGallery:
     search, and the thresholds of a version are made when its first probe asks for them.
     """
 
-    def __init__(self, gallery: Gallery, policy: Policy, *, target_fpir: float) -> None:
+    def __init__(self, gallery: Gallery, policy: Policy, *, target_fpir: TargetFpir) -> None:
         self._gallery = gallery
         self.policy = policy
         self._target_fpir = target_fpir

@@ -70,6 +70,8 @@ class _Mask(_Form):
     bias: FiniteFloat
     may_match: bool
     fallback_threshold: FiniteFloat
+    tail_slope: FiniteFloat = 1.0
+    target_fpir: FiniteFloat | None = None
 
 
 class _Probability(_Form):
@@ -129,6 +131,8 @@ def format_policy(policy: Policy, *, fitted_on: str) -> str:
                 bias=row.bias,
                 may_match=row.may_match,
                 fallback_threshold=row.fallback_threshold,
+                tail_slope=row.tail_slope,
+                target_fpir=row.target_fpir,
             )
             for mask, row in policy.masks.items()
         },
@@ -266,7 +270,12 @@ def _to_policy(form: _PolicyForm) -> Policy:
     }
     masks: dict[Mask, MaskRow] = {
         _mask(name): MaskRow(
-            scale=m.scale, bias=m.bias, may_match=m.may_match, fallback_threshold=m.fallback_threshold
+            scale=m.scale,
+            bias=m.bias,
+            may_match=m.may_match,
+            fallback_threshold=m.fallback_threshold,
+            tail_slope=m.tail_slope,
+            target_fpir=m.target_fpir,
         )
         for name, m in form.masks.items()
     }
@@ -283,9 +292,35 @@ def _to_policy(form: _PolicyForm) -> Policy:
     )
 
 
-def _mask_name(mask: Mask, policy: Policy) -> str:
-    return _MASK_JOINT.join(m for m in (*policy.modalities, *policy.crossings) if m in mask)
+def targets_of(
+    policy: Policy, target_fpir: float | None, by_mask: Mapping[str, float]
+) -> Mapping[Mask, float]:
+    """What share of strangers may be returned, for probes of each mask.
+
+    Args:
+        policy: Says it where the operator does not.
+        target_fpir: The operator's word for all masks; None: there is none.
+        by_mask: For some, by the names of their modalities, joined by `+`: it goes before `target_fpir`.
+
+    Raises:
+        PolicyError: A name is no mask of the policy.
+    """
+    asked = {_mask(name): target for name, target in by_mask.items()}
+    if stray := asked.keys() - set(policy.probe_masks):
+        known = ", ".join(_mask_name(mask, policy) for mask in policy.probe_masks)
+        raise PolicyError(
+            f"A target FPIR is set for {', '.join(_MASK_JOINT.join(sorted(mask)) for mask in stray)}; policy "
+            f"{policy.policy_id} has {known}. Mend SIGHTLINE_TARGET_FPIR_BY_MASK."
+        )
+    return {
+        mask: asked.get(mask, policy.target(mask) if target_fpir is None else target_fpir)
+        for mask in policy.probe_masks
+    }
 
 
 def _mask(name: str) -> Mask:
     return frozenset(map(Modality, name.split(_MASK_JOINT)))
+
+
+def _mask_name(mask: Mask, policy: Policy) -> str:
+    return _MASK_JOINT.join(m for m in (*policy.modalities, *policy.crossings) if m in mask)

@@ -162,7 +162,15 @@ def decision(
             ),
         ),
         margin=None,
-        threshold=Threshold(score=2.5, target_fpir=0.01, gallery_size=200, policy_id="test", basis="gallery"),
+        threshold=Threshold(
+            score=2.5,
+            target_fpir=0.01,
+            gallery_size=200,
+            policy_id="test",
+            basis="gallery",
+            searches=198,
+            interval=(2.1, 3.05),
+        ),
         explanation=Explanation(
             identity_id=IdentityId("ann"),
             short_by=3.75,

@@ -94,7 +94,7 @@ def demo(
             if as_json:
                 print_json(report_as_json(report))
             else:
-                out.print(summary(report, target_fpir=service.settings.target_fpir))
+                out.print(summary(report, target_fpir=service.target_fpir))
             if keep:
                 hold_until_interrupted(service)
     err.print("Nothing is left running.")

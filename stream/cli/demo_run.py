@@ -35,6 +35,7 @@ from stream.local.kafka import broker_at
 from stream.local.model_pull import pull
 from stream.worker.admin import admin_client, init_topics
 from stream.worker.errors import WorkerError
+from stream.worker.policy import policy_of, target_fpirs
 from stream.worker.settings import Settings
 
 GALLERY_WITHIN_S = 30.0
@@ -61,6 +62,12 @@ class Service:
 
     settings: Settings
     workers: list[WorkerProcess]
+
+    @property
+    def target_fpir(self) -> float:
+        """Of probes that have every modality."""
+        targets = target_fpirs(self.settings, policy_of(self.settings, {}))
+        return targets[frozenset(self.settings.modalities)]
 
     def check(self) -> None:
         """Raises `WorkerDownError` when a worker has ended."""
@@ -97,7 +104,7 @@ def streamed(run: Run, service: Service) -> Report:
     asyncio.run(_stream_and_show(service, plan, books, frozenset(enrolled)))
     ledger = books.close()
     with _stage("the article's pipeline on the same probes"):
-        compared = _baseline(people, plan, ledger, frozenset(enrolled), settings.target_fpir)
+        compared = _baseline(people, plan, ledger, frozenset(enrolled), service.target_fpir)
     return report_of(
         ledger,
         by_mask=rates_by_mask(ledger, plan.subjects, frozenset(enrolled)),

@@ -15,8 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from index.errors import GalleryError
 from index.faiss_gallery import FaissGallery
-from index.policy import Policy
-from index.records import ContractId, Modality
+from index.records import Modality
 from stream.codec import Limits
 from stream.features.errors import FeatureError
 from stream.features.extractor import Extractor
@@ -24,7 +23,6 @@ from stream.features.guards import ImageLimits
 from stream.features.networks import Backend
 from stream.features.registry import FACTORIES, ExtractorConfig, Factories, build_extractors
 from stream.live_gallery import LiveGallery
-from stream.policy_file import load_policy, shipped_policy
 from stream.recogniser import Recogniser
 from stream.worker.admin import preflight
 from stream.worker.app import attach, build_app
@@ -40,6 +38,7 @@ from stream.worker.instance import InstanceSlot
 from stream.worker.logs import configure_logging, get_logger
 from stream.worker.metrics import PrometheusObserver, expose_health
 from stream.worker.pipeline import Pipeline
+from stream.worker.policy import policy_of, target_fpirs
 from stream.worker.publisher import Fence, Publisher
 from stream.worker.settings import Settings
 from stream.worker.tail_reader import TailReader
@@ -130,7 +129,7 @@ async def _run_until_failure(settings: Settings, factories: Factories, crew: Cre
         await _reach_broker(settings)
         fence = Fence(settings.session_timeout_s)
         publisher = await stack.enter_async_context(_started(Publisher(settings, fence)))
-        gallery = LiveGallery(FaissGallery(policy), policy, target_fpir=settings.target_fpir)
+        gallery = LiveGallery(FaissGallery(policy), policy, target_fpir=target_fpirs(settings, policy))
         feed = await stack.enter_async_context(_started(GalleryFeed(settings, gallery, observer=observer)))
         crew.spawn(feed.run(), name="gallery feed")
         recogniser = Recogniser(gallery, contracts, candidates=settings.candidates)
@@ -296,20 +295,6 @@ def extractors_of(
         ),
         factories=factories,
     )
-
-
-def policy_of(settings: Settings, contracts: Mapping[Modality, ContractId]) -> Policy:
-    """The operator's policy file, else the one shipped with the pack; bound to the extractors' contracts.
-
-    Raises:
-        PolicyFileError: There is no such file, or it is no policy.
-        ContractError: It was fitted for other vectors.
-        PolicyError: It has no row for a modality that the settings ask for.
-    """
-    policy = load_policy(settings.policy) if settings.policy else shipped_policy(settings.pack)
-    for modality in settings.modalities:
-        policy.row(modality)
-    return policy.bound_to(contracts)
 
 
 def limits_of(settings: Settings, extractor: Extractor) -> Limits:

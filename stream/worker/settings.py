@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -12,6 +12,8 @@ from index.records import Modality
 from stream.review import ReviewMode
 from stream.revisions import Revisions
 from stream.worker.topics import TopicNames, TopicSpec
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Settings(BaseSettings):
@@ -57,8 +59,10 @@ class Settings(BaseSettings):
     backend: Literal["onnxruntime", "opencv"] = "onnxruntime"
     policy: Path | None = None
     """A policy file; None takes the one shipped with the pack."""
-    target_fpir: float = Field(default=0.01, gt=0, lt=1)
-    """At most this share of strangers is to be returned as somebody known."""
+    target_fpir: Share | None = None
+    """At most this share of strangers is to be returned as somebody known; None takes the policy's."""
+    target_fpir_by_mask: dict[str, Share] = {}
+    """The same for probes of some masks, as `{"image": 0.003, "image+text": 0.01}`."""
     review: ReviewMode = ReviewMode.LENIENT
     """Whether an enrolment that looks like somebody else's, or unlike its own, is rejected or warned of."""
     candidates: int = Field(default=5, ge=2, le=100)

@@ -13,7 +13,7 @@ from index.records import Outcome
 from stream.cli.main import COMMANDS, load
 from stream.dead_letter_record import PREFIX, encode_dead_letter
 from stream.decision_record import decode_decision
-from stream.decision_view import DecisionRecord, ExplanationPart
+from stream.decision_view import DecisionRecord, ExplanationPart, ThresholdPart
 from stream.events import Rejected
 from stream.reasons import Reason, Stage
 from stream.worker.settings import Settings
@@ -98,6 +98,12 @@ def test_the_contract_lists_every_field_of_a_decision() -> None:
     """In the order in which they stand on the wire."""
     documented = [code(row[0]) for row in rows("docs/contracts.md", "The decision record", "field")]
     assert documented == list(DecisionRecord.model_fields)
+
+
+def test_the_contract_lists_every_part_of_a_threshold() -> None:
+    """In the order in which they stand on the wire."""
+    documented = [code(row[0]) for row in rows("docs/contracts.md", "Thresholds", "part")]
+    assert documented == list(ThresholdPart.model_fields)
 
 
 def test_the_contract_lists_every_part_of_an_explanation() -> None:

@@ -38,6 +38,8 @@ def row(**changes: object) -> dict[str, object]:
         ({"masks": {**MASKS, frozenset(): MASKS[BOTH]}}, "mask rows nothing that"),
         ({"masks": {**MASKS, BOTH: replace(MASKS[BOTH], scale=-1.0)}}, r"image \+ text has scale -1"),
         ({"masks": {**MASKS, BOTH: replace(MASKS[BOTH], bias=float("inf"))}}, "not finite"),
+        ({"masks": {**MASKS, BOTH: replace(MASKS[BOTH], tail_slope=0.0)}}, "tail_slope 0"),
+        ({"masks": {**MASKS, BOTH: replace(MASKS[BOTH], target_fpir=0.0)}}, "target_fpir is 0"),
         ({"margin": -0.1}, "margin -0.1"),
         ({"target_fpir": 1.0}, "target_fpir is 1"),
         ({"contracts": {AUDIO: contract(AUDIO)}}, "contracts for audio, but no rows"),

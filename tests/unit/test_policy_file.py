@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index.errors import ContractError
+from index.errors import ContractError, PolicyError
 from index.policy import Policy
 from index.records import IMAGE, TEXT, ContractId
 from stream.features.encoders import contract_of
 from stream.features.errors import PolicyFileError
 from stream.features.models import PACKS
 from stream.features.text import shipped_weights
-from stream.policy_file import format_policy, load_policy, parse_policy, shipped_policy
+from stream.policy_file import format_policy, load_policy, parse_policy, shipped_policy, targets_of
 from tests.factories import AUDIO, crossed
 from tests.factories import policy as make_policy
 
@@ -34,6 +34,13 @@ def assert_same_numbers(found: Any, expected: Any) -> None:
         assert found is None
     else:
         np.testing.assert_array_equal(found, expected)
+
+
+FACE, BOTH = frozenset({IMAGE}), frozenset({IMAGE, TEXT})
+MASKS = make_policy().masks
+STRICT_FACES = make_policy(
+    masks={**MASKS, FACE: replace(MASKS[FACE], target_fpir=0.003, tail_slope=0.8)}, target_fpir=0.02
+)
 
 
 def assert_same(found: Policy, expected: Policy) -> None:
@@ -70,8 +77,16 @@ def assert_same(found: Policy, expected: Policy) -> None:
         crossed(make_policy(conflict_below=-1.5), 6),
         make_policy(IMAGE),
         make_policy(IMAGE, TEXT, AUDIO),
+        STRICT_FACES,
     ],
-    ids=["two modalities", "with a mean", "with a crossing", "one modality", "three modalities"],
+    ids=[
+        "two modalities",
+        "with a mean",
+        "with a crossing",
+        "one modality",
+        "three modalities",
+        "a target of its own",
+    ],
 )
 def test_a_policy_comes_back_from_its_file_as_it_was(policy: Policy) -> None:
     """Written and read, every number is the same to the last bit, for any list of modalities."""
@@ -84,7 +99,7 @@ def test_a_person_can_read_the_file() -> None:
     assert lines[1].strip() == '"schema_version": 2,'
     assert sum('"mean": [' in line for line in lines) == 1
     assert any('"image+text": {' in line for line in lines)
-    assert len(lines) < 70
+    assert len(lines) < 80
 
 
 def changed(change: Callable[[dict[str, Any]], Any]) -> str:
@@ -116,6 +131,30 @@ def test_what_is_no_policy_is_refused_with_the_place_of_the_fault(text: str, mes
     """Neither a misspelt constant nor an impossible one gets through."""
     with pytest.raises(PolicyFileError, match=message):
         parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("target_fpir", "by_mask", "of_faces", "of_both"),
+    [
+        (None, {}, 0.003, 0.02),
+        (0.05, {}, 0.05, 0.05),
+        (None, {"text+image": 0.1}, 0.003, 0.1),
+        (0.05, {"image": 0.001}, 0.001, 0.05),
+    ],
+)
+def test_the_operators_targets_go_before_the_policys(
+    target_fpir: float | None, by_mask: dict[str, float], of_faces: float, of_both: float
+) -> None:
+    """His word for a mask, his word for all, the policy's for the mask, the policy's for all."""
+    found = targets_of(STRICT_FACES, target_fpir, by_mask)
+    assert found.keys() == set(STRICT_FACES.probe_masks)
+    assert (found[FACE], found[BOTH]) == (of_faces, of_both)
+
+
+def test_a_target_for_what_is_no_mask_is_refused() -> None:
+    """A misspelt name must not leave the mask at another target in silence."""
+    with pytest.raises(PolicyError, match=r"set for imag; policy test has image, .*TARGET_FPIR_BY_MASK"):
+        targets_of(STRICT_FACES, None, {"imag": 0.01})
 
 
 def test_the_file_is_named_in_the_message(tmp_path: Path) -> None:
