@@ -33,7 +33,8 @@ from stream.evaluation.report import as_json as report_as_json
 from stream.evaluation.samples import Cast, Condition, Sample, cast_of, extract_all, parse_condition
 from stream.evaluation.samples import Progress as Tell
 from stream.features.extractor import Extractor
-from stream.worker.service import extractors_of, policy_of
+from stream.worker.policy import policy_of
+from stream.worker.service import extractors_of
 
 RENDERED = RenderPlan(enrolled=40, strangers=40, probes=3)
 """People where there are no photos: half a minute of rendering."""
