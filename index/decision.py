@@ -1,6 +1,6 @@
 """Candidates and thresholds -> an open-set decision: somebody, nobody, or why it cannot be said."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,8 +72,7 @@ def decide(
         thresholds: For the same gallery version, one per mask (`thresholds_for`).
         policy: The gallery's.
     """
-    usable = policy.usable(probe)
-    mask, weak = frozenset(usable), tuple(_weak(policy, probe, sorted(probe.keys() - usable.keys())))
+    mask, weak = frozenset(policy.usable(probe)), policy.weak(probe)
     warnings = (VerdictReason.LOW_QUALITY,) if weak else ()
     judge = _Judge(thresholds=thresholds, policy=policy)
     if nothing := _nothing_to_compare(result, mask):
@@ -174,15 +173,6 @@ def _nothing_to_compare(result: SearchResult, mask: Mask) -> VerdictReason | Non
     if not result.identities:
         return VerdictReason.GALLERY_EMPTY
     return None if result.candidates else VerdictReason.NO_SHARED_MODALITY
-
-
-def _weak(
-    policy: Policy, probe: Mapping[Modality, Feature], passed_over: Iterable[Modality]
-) -> Iterator[Weak]:
-    for modality in passed_over:
-        quality, floor = probe[modality].quality, policy.row(modality).quality_floor
-        if quality is not None and floor is not None:
-            yield Weak(modality=modality, quality=quality, floor=floor)
 
 
 def _explained(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from index.crossing import Crossing
 from index.errors import ContractError, PolicyError
-from index.records import ContractId, Feature, Mask, Modality, Vector
+from index.records import ContractId, Feature, Mask, Modality, Vector, Weak
 from index.vectors import centre
 
 _LARGEST_MEAN_NORM = 0.999
@@ -150,13 +150,17 @@ class Policy:
 
     def usable(self, probe: Mapping[Modality, Feature]) -> Mapping[Modality, Feature]:
         """The features that are evidence: those whose quality is unknown or not under their row's floor."""
-        return {
-            modality: feature for modality, feature in probe.items() if self._is_evidence(modality, feature)
-        }
+        passed_over = {weak.modality for weak in self.weak(probe)}
+        return {modality: feature for modality, feature in probe.items() if modality not in passed_over}
 
-    def _is_evidence(self, modality: Modality, feature: Feature) -> bool:
-        floor = self.row(modality).quality_floor
-        return floor is None or feature.quality is None or feature.quality >= floor
+    def weak(self, probe: Mapping[Modality, Feature]) -> tuple[Weak, ...]:
+        """The features that are not, by name of modality."""
+        found = []
+        for modality, feature in sorted(probe.items()):
+            floor = self.row(modality).quality_floor
+            if floor is not None and feature.quality is not None and feature.quality < floor:
+                found.append(Weak(modality=modality, quality=feature.quality, floor=floor))
+        return tuple(found)
 
     def bound_to(self, contracts: Mapping[Modality, ContractId]) -> "Policy":
         """This policy with the extractors' contracts where it names none.

@@ -129,12 +129,11 @@ def _findings(template: Template, gallery: LiveGallery) -> Iterator[_Finding]:
 
 def _weak(template: Template, gallery: LiveGallery) -> Iterator[_Finding]:
     """Features under the quality floor: what a probe would pass over."""
-    policy = gallery.policy
-    for modality in sorted(template.features.keys() - policy.usable(template.features).keys()):
+    for weak in gallery.policy.weak(template.features):
         yield _Finding(
             code=Reason.LOW_QUALITY,
-            detail=f"{modality}: quality {template.features[modality].quality:.2f} is under the floor of "
-            f"{policy.row(modality).quality_floor:.2f}; take a sharper, larger, frontal one",
+            detail=f"{weak.modality}: quality {weak.quality:.2f} is under the floor of {weak.floor:.2f}; "
+            "take a sharper, larger, frontal one",
         )
 
 

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "worker": _entry("worker", "worker", "Run one worker until SIGTERM or Ctrl-C."),
     "enrol": _entry("enrol", "enrol", "Enrol a folder of people or a manifest, and wait for every answer."),
     "identities": _entry("identities", "app", "Who is enrolled: list, show."),
+    "gallery": _entry("gallery", "app", "Look the live gallery over: check."),
     "withdraw": _entry("identities", "withdraw", "Withdraw an identity, and wait until it is erased."),
     "produce": _entry("produce", "produce", "Publish the photos and texts of a folder as subjects."),
     "tail": _entry("tail", "tail", "Show decisions as they are made."),

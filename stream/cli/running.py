@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import typer
 
+from index.errors import GalleryError
 from stream.cli.console import fail
 from stream.demo.errors import DemoError
 from stream.features.errors import FeatureError
@@ -18,7 +19,7 @@ from stream.worker.errors import WorkerError
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-EXPECTED = (WorkerError, DemoError, BrokerUnavailableError, FeatureError)
+EXPECTED = (WorkerError, DemoError, BrokerUnavailableError, FeatureError, GalleryError)
 """Errors whose message names the next step: no traceback helps more."""
 
 T = TypeVar("T")

@@ -1,7 +1,8 @@
 """Operators' commands on a real broker and worker: enrol, identities, produce, tail, withdraw."""
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,51 @@ def test_a_rejected_photo_is_told_and_fails_the_command_unless_it_may_be(
     lenient = sightline("enrol", str(folder), "--allow-rejects")
     assert lenient.exit_code == 0
     assert "no_face" in lenient.stdout
+
+
+def test_a_withdrawn_template_leaves_the_mean_to_the_others(
+    sightline: Sightline, worker: WorkerProcess, tmp_path: Path
+) -> None:
+    """A sample comes and goes: the same probe then meets the very template that it met before."""
+    photo = lay_out(tmp_path / "probe", [2]) / "ann" / "2.jpg"
+
+    def similarity_in_visit(number: int) -> Mapping[str, float]:
+        visit = tmp_path / f"visit-{number}" / "ann" / f"{number}.jpg"
+        visit.parent.mkdir(parents=True)
+        shutil.copy(photo, visit)
+        document(sightline("produce", str(visit.parents[1]), "--json"))
+        tailed = sightline("tail", "--from-beginning", "--limit", str(number), "--json")
+        (found,) = (
+            d for d in map(json.loads, tailed.stdout.splitlines()) if d["subject_id"] == f"ann/{number}.jpg"
+        )
+        (similarity,) = (c["similarity"] for c in found["candidates"] if c["identity_id"] == "ann")
+        return similarity
+
+    assert sightline("enrol", str(lay_out(tmp_path / "first", [1]))).exit_code == 0
+    before = similarity_in_visit(1)
+    assert sightline("enrol", str(lay_out(tmp_path / "second", [0]))).exit_code == 0
+    both = similarity_in_visit(2)
+    assert sightline("withdraw", "ann", "--template", "ann/0.jpg").exit_code == 0
+    after = similarity_in_visit(3)
+    assert both != before
+    assert after == before
+
+
+def test_a_gallery_check_finds_one_person_under_two_names(
+    sightline: Sightline, worker: WorkerProcess, tmp_path: Path
+) -> None:
+    """Warned of at enrolment, found again afterwards; strict is for jobs that are to fail by it."""
+    folder = lay_out(tmp_path / "known", [0, 1])
+    assert sightline("gallery", "check").exit_code == 1, "there is nobody to check"
+    shutil.copytree(folder / "ann", folder / "anne")
+    assert sightline("enrol", str(folder), "--json").exit_code == 0
+    report = document(sightline("gallery", "check", "--json", "--top", "0"))
+    assert (report["identities"], report["templates"], report["version"]) == (4, 8, 8)
+    pairs = [{pair["identity_id"], pair["other_id"]} for pair in report["confusable"] if pair["over"]]
+    assert {"ann", "anne"} in pairs
+    assert {row["mask"] for row in report["targets"]} == {"image", "image+text"}
+    assert {row["searches"] for row in report["targets"]} == {8}
+    shown = sightline("gallery", "check", "--strict")
+    assert shown.exit_code == 1
+    assert "anne" in shown.stdout
+    assert "findings" in shown.stdout
