@@ -36,6 +36,8 @@ def would_suffice(
 ) -> Iterator[Sufficient]:
     """The single samples, by rank of their modality, that would have made `about` the match.
 
+    The new sample is taken to agree with the face; what contradicted it otherwise still does.
+
     Args:
         policy: Whose constants.
         mask: The probe's.

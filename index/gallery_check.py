@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from index.calibration import SMALLEST_GALLERY, thresholds_for
+from index.calibration import SMALLEST_GALLERY, TargetFpir, thresholds_of
 from index.gallery import Gallery
+from index.leave_one_out import impostor_scores
 from index.own_sample import OUTLIER_BELOW
 from index.policy import Policy
 from index.records import IdentityId, Mask, Template, TemplateId, Threshold, Weak
@@ -78,7 +79,7 @@ class GalleryReport:
 def check_gallery(
     gallery: Gallery,
     *,
-    target_fpir: float,
+    target_fpir: Mapping[Mask, float],
     others: Sequence[float] = (),
     top: int = 10,
     on_template: Callable[[Template], None] = lambda _template: None,
@@ -87,26 +88,29 @@ def check_gallery(
 
     Args:
         gallery: Not empty.
-        target_fpir: By whose thresholds two identities are confusable.
+        target_fpir: Of each probe mask: by whose thresholds two identities are confusable.
         others: Further targets to show the price of.
         top: So many pairs are shown though none is confusable.
         on_template: Called after each template.
     """
     contents = gallery.contents()
     searches = list(self_searches(gallery, on_template=on_template))
-    by_target = {target: thresholds_for(gallery, target) for target in sorted({target_fpir, *others})}
-    missed_at = {target: missed(searches, found, contents.policy) for target, found in by_target.items()}
+    impostors = impostor_scores(contents)
+    targets: tuple[TargetFpir, ...] = (target_fpir, *others)
+    in_use, *more = (
+        thresholds_of(contents.policy, impostors, target, identities=len(contents.identities))
+        for target in targets
+    )
+    rows = {
+        (-found[mask].target_fpir, *sorted(mask)): TargetRow(mask=mask, threshold=found[mask], missed=counted)
+        for found in (in_use, *more)
+        for mask, counted in missed(searches, found, contents.policy).items()
+    }
     return GalleryReport(
         identities=len(contents.identities),
         templates=gallery.templates,
-        targets=tuple(
-            TargetRow(mask=mask, threshold=by_target[target][mask], missed=counted)
-            for target in sorted(by_target, reverse=True)
-            for mask, counted in missed_at[target].items()
-        ),
-        confusable=_confusable(
-            searches, _confusable_from(contents, by_target[target_fpir]), contents.policy, at_least=top
-        ),
+        targets=tuple(row for _, row in sorted(rows.items(), key=lambda item: item[0])),
+        confusable=_confusable(searches, _confusable_from(contents, in_use), contents.policy, at_least=top),
         outliers=_outliers(searches),
         weak=_weak_samples(contents),
         single_sample=_single_samples(contents),

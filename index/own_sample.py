@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from index.exact import compare
 from index.policy import Policy
-from index.ranking import Scored
-from index.records import Feature, Modality, Template
+from index.ranking import ranked
+from index.records import Candidate, Feature, Modality, Template
 from index.roll import centred, identity_of
 
 OUTLIER_BELOW = 0.0
@@ -15,8 +15,8 @@ LFW development cut .008 of people's own second photos are under it, and .992 of
 
 def own_score(
     policy: Policy, sample: Mapping[Modality, Feature], others: Iterable[Template]
-) -> Scored | None:
-    """How well a sample fits the identity that the other samples make.
+) -> Candidate | None:
+    """The candidate that an identity of the other samples alone would be, were it all of the gallery.
 
     Returns:
         None where nothing can be told: there are no others, or what they share with the sample ranks and
@@ -30,4 +30,5 @@ def own_score(
     shared = identity.mask.intersection(vectors)
     if not shared or not policy.masks[shared].may_match:
         return None
-    return compare(policy, vectors, identity)
+    (own,) = ranked(policy, vectors, (compare(policy, vectors, identity),), k=1, identities=1)
+    return own

@@ -76,8 +76,8 @@ def self_searches(
         for template in identity.templates:
             usable = policy.usable(template.features)
             rest = [other for other in identity.templates if other is not template]
-            for mask, row in policy.masks.items():
-                if row.may_match and mask <= usable.keys():
+            for mask in _deciding(policy):
+                if mask <= usable.keys():
                     probe = {modality: usable[modality] for modality in mask}
                     found = gallery.search(probe, RIVALS + 1).candidates
                     yield SelfSearch(
@@ -85,7 +85,7 @@ def self_searches(
                         mask=mask,
                         whole=len(mask) == len(usable),
                         probe=probe,
-                        own=_own(policy, template, probe, rest),
+                        own=own_score(policy, probe, rest),
                         others=tuple(c for c in found if c.identity_id != identity.identity_id)[:RIVALS],
                     )
             on_template(template)
@@ -95,7 +95,7 @@ def missed(
     searches: Iterable[SelfSearch], thresholds: Mapping[Mask, Threshold], policy: Policy
 ) -> Mapping[Mask, Missed]:
     """By mask, how many of the own samples the decision would not return as theirs."""
-    counts = {mask: [0, 0] for mask, row in policy.masks.items() if row.may_match}
+    counts = {mask: [0, 0] for mask in _deciding(policy)}
     for search in searches:
         if search.own is not None:
             candidates = sorted((search.own, *search.others), key=lambda c: -c.score)
@@ -106,18 +106,5 @@ def missed(
     return {mask: Missed(missed=lost, searches=total) for mask, (lost, total) in counts.items()}
 
 
-def _own(
-    policy: Policy, template: Template, probe: Mapping[Modality, Feature], rest: list[Template]
-) -> Candidate | None:
-    own = own_score(policy, probe, rest)
-    if own is None:
-        return None
-    return Candidate(
-        rank=1,
-        identity_id=template.identity_id,
-        template_id=template.template_id,
-        score=own.score,
-        probability=1.0,
-        similarity=own.similarity,
-        enrolled=own.identity.mask,
-    )
+def _deciding(policy: Policy) -> list[Mask]:
+    return [mask for mask in policy.probe_masks if policy.masks[mask].may_match]

@@ -19,7 +19,7 @@ from stream.cli.identities import Enrolments, fold_gallery
 from stream.cli.kafka_clients import reader
 from stream.cli.options import AsJson, Bootstrap, settings_with
 from stream.cli.running import ending_well, run
-from stream.worker.service import policy_of
+from stream.worker.policy import policy_of, target_fpirs
 from stream.worker.settings import Settings
 
 app = typer.Typer(
@@ -62,10 +62,15 @@ def check(
     if not enrolled:
         fail("Nobody is enrolled; `sightline enrol` enrols a folder of people.")
     with ending_well():
-        searched, refused = _searchable(policy_of(settings, {}), enrolled, version)
+        policy = policy_of(settings, {})
+        searched, refused = _searchable(policy, enrolled, version)
         with counting("checking", searched.templates) as tick:
             report = check_gallery(
-                searched, target_fpir=settings.target_fpir, others=TARGETS, top=top, on_template=tick
+                searched,
+                target_fpir=target_fpirs(settings, policy),
+                others=TARGETS,
+                top=top,
+                on_template=tick,
             )
     if as_json:
         print_json(_document(report, refused, version))
@@ -124,16 +129,17 @@ def _target(row: TargetRow) -> dict[str, Any]:
 
 def _show(report: GalleryReport, refused: Sequence[Refused], version: int) -> None:
     out.print(f"gallery version {version}: {report.identities} identities, {report.templates} templates")
-    targets = Table("mask", "target FPIR", "threshold", "from", "expected FNIR", "of searches")
+    targets = Table("target FPIR", "mask", "threshold", "from", "expected FNIR")
     for row in report.targets:
-        low, high = row.missed.interval
+        threshold, lost = row.threshold, row.missed
         targets.add_row(
+            f"{threshold.target_fpir:g}",
             _name(row.mask),
-            f"{row.threshold.target_fpir:g}",
-            f"{row.threshold.score:.2f}",
-            row.threshold.basis,
-            f"{row.missed.fnir:.3f} [{low:.3f}, {high:.3f}]" if row.missed.searches else "unknown",
-            str(row.missed.searches),
+            f"{threshold.score:.2f}{_interval(threshold.interval, 2)}",
+            f"{threshold.basis}, {threshold.searches}",
+            f"{lost.fnir:.3f}{_interval(lost.interval, 3)} of {lost.searches}"
+            if lost.searches
+            else "unknown",
             end_section=row.mask == report.targets[-1].mask,
         )
     out.print(targets)
@@ -164,6 +170,10 @@ def _show(report: GalleryReport, refused: Sequence[Refused], version: int) -> No
         f"{len(report.outliers)} outliers, {len(report.weak)} weak samples, {len(refused)} not searched; "
         f"{len(report.single_sample)} identities have one sample"
     )
+
+
+def _interval(interval: tuple[float, float] | None, decimals: int) -> str:
+    return "" if interval is None else f" [{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]"
 
 
 def _name(mask: Mask) -> str:

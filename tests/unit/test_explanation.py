@@ -16,7 +16,7 @@ from stream.cli.tail import line_of, why_no_match
 from stream.decision_record import decision_value, decode_decision
 from stream.decision_view import DecisionRecord
 from stream.events import ClosedBy, ClosedWindow, SubjectId, Window
-from tests.factories import feature, modality_rows, policy, template
+from tests.factories import crossed, feature, modality_rows, policy, template
 from tests.stream_factories import decision, image, raw
 
 IMAGE_ROW, TEXT_ROW = modality_rows(IMAGE, TEXT)
@@ -45,9 +45,11 @@ def towards(modality: Modality, *cosines: float, quality: float | None = None) -
     return feature([*known, max(0.0, 1 - sum(c * c for c in known)) ** 0.5], modality, quality)
 
 
-def decided(probe: Mapping[Modality, Feature], enrolled: ExactGallery | None = None) -> Verdict:
+def decided(
+    probe: Mapping[Modality, Feature], enrolled: ExactGallery | None = None, rules: Policy = POLICY
+) -> Verdict:
     searched = gallery() if enrolled is None else enrolled
-    return decide(searched.search(probe, 5), probe, thresholds_for(searched, 0.01), POLICY)
+    return decide(searched.search(probe, 5), probe, thresholds_for(searched, 0.01), rules)
 
 
 def explained(probe: Mapping[Modality, Feature]) -> Explanation:
@@ -174,6 +176,17 @@ def test_a_probe_without_a_shared_modality_is_told_which_would_be() -> None:
     photos.enrol(template("cy", image=[0, 0, 1, 0, 0]))
     verdict = decided({TEXT: towards(TEXT, 0.9)}, photos)
     assert verdict.outcome is Outcome.INSUFFICIENT
+    assert verdict.explanation is not None
+    assert suffices(verdict.explanation) == [("image", 0.5, None)]
+
+
+def test_where_a_description_met_a_photo_the_photo_that_would_do_is_named() -> None:
+    """A face in common takes the place of what was compared across modalities."""
+    rules = crossed(POLICY, 5)
+    photos = ExactGallery(rules)
+    photos.enrol(template("cy", image=[0, 0, 1, 0, 0]))
+    verdict = decided({TEXT: towards(TEXT, 0.9)}, photos, rules)
+    assert verdict.candidates[0].similarity.keys() == {"text>image"}
     assert verdict.explanation is not None
     assert suffices(verdict.explanation) == [("image", 0.5, None)]
 

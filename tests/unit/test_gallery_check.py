@@ -20,11 +20,14 @@ ANN, BOB, CY = [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]
 """Strangers: cosine 0."""
 
 
+TARGET = dict.fromkeys(POLICY.probe_masks, 0.01)
+
+
 def checked(*templates: Template, top: int = 0) -> GalleryReport:
     gallery = ExactGallery(POLICY)
     for one in templates:
         gallery.enrol(one)
-    return check_gallery(gallery, target_fpir=0.01, top=top)
+    return check_gallery(gallery, target_fpir=TARGET, top=top)
 
 
 def test_strangers_with_two_like_samples_each_are_no_finding() -> None:
@@ -116,9 +119,10 @@ def test_every_target_is_priced_for_every_mask_that_may_match() -> None:
     for name, vector in (("ann", ANN), ("bob", BOB)):
         for sample in "12":
             gallery.enrol(template(name, sample, image=vector, text=vector))
-    report = check_gallery(gallery, target_fpir=0.02, others=(0.1, 0.02))
+    report = check_gallery(gallery, target_fpir={**TARGET, frozenset({IMAGE}): 0.02}, others=(0.1, 0.01))
     priced = [(row.threshold.target_fpir, row.mask) for row in report.targets]
-    assert priced == [(t, m) for t in (0.1, 0.02) for m in (frozenset({IMAGE}), frozenset({IMAGE, TEXT}))]
+    face, both = frozenset({IMAGE}), frozenset({IMAGE, TEXT})
+    assert priced == [(0.1, face), (0.1, both), (0.02, face), (0.01, face), (0.01, both)]
     assert {row.threshold.basis for row in report.targets} == {Basis.POLICY}
     assert {(row.missed.missed, row.missed.searches) for row in report.targets} == {(0, 4)}
 
@@ -178,6 +182,6 @@ def test_every_template_ticks_the_progress_once() -> None:
     for one in (template("ann", image=ANN), template("di", text=[1, 0])):
         gallery.enrol(one)
     check_gallery(
-        gallery, target_fpir=0.01, on_template=lambda t: seen.append((t.identity_id, t.template_id))
+        gallery, target_fpir=TARGET, on_template=lambda t: seen.append((t.identity_id, t.template_id))
     )
     assert seen == [("ann", "t1"), ("di", "t1")]
