@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream.cli.running import NoAnswerError, NoTopicError
@@ -36,7 +36,7 @@ class Sender:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
-    async def send(self, topic: str, record: Outgoing) -> Delivered:
+    async def send(self, topic: str, record: Outgoing, *, partition: int | None = None) -> Delivered:
         """Returns when every in-sync replica has the record.
 
         Raises:
@@ -44,7 +44,7 @@ class Sender:
         """
         try:
             sending = await self._producer.send(
-                topic, record.value, key=record.key, headers=list(record.headers)
+                topic, record.value, key=record.key, partition=partition, headers=list(record.headers)
             )
             placed = await asyncio.wait_for(sending, SEND_TIMEOUT_S)
         except (KafkaError, TimeoutError) as error:
@@ -86,11 +86,30 @@ class Reader:
 
     async def read_to_end(self) -> list[RawRecord]:
         """Everything up to the present end of every partition."""
+        return [record async for record in self.up_to_end()]
+
+    async def up_to_end(self) -> AsyncIterator[RawRecord]:
+        """The same, one after the other: a topic of images does not fit into memory."""
         ends = await self._consumer.end_offsets(self._partitions)
-        found: list[RawRecord] = []
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
-            found += await self.read()
-        return found
+            for record in await self.read():
+                yield record
+
+    async def at(self, source: Source) -> RawRecord | None:
+        """The record at a place; None where none is kept."""
+        tp = TopicPartition(source.topic, source.partition)
+        if tp not in self._partitions:
+            return None
+        begin = (await self._consumer.beginning_offsets([tp]))[tp]
+        end = (await self._consumer.end_offsets([tp]))[tp]
+        if not begin <= source.offset < end:
+            return None
+        self._consumer.seek(tp, source.offset)
+        batches: dict[TopicPartition, list[ConsumerRecord]] = {}
+        while not batches and await self._consumer.position(tp) < end:
+            batches = await self._consumer.getmany(tp, timeout_ms=POLL_MS, max_records=1)
+        found = next((raw_record(record) for batch in batches.values() for record in batch), None)
+        return found if found and found.source == source else None
 
 
 @asynccontextmanager

@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, Entry] = {
         "evaluate",
         "Measure recognition on labelled people: rates with intervals, by condition and mask.",
     ),
+    "lag": _entry("lag", "lag", "Show what the workers have not answered yet, and for how long it waits."),
+    "dlq": _entry("dlq", "app", "Dead letters: list, show, replay."),
     "models": _entry("models", "app", "Model packs: list, pull, verify."),
     "doctor": _entry(
         "doctor",
@@ -52,6 +54,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Check Python, Java, npm, models, folders, broker, topics and clocks; name the cure of what is "
         "wrong.",
     ),
+    "config": _entry("config", "app", "Settings: show each value and where it came from."),
     "version": _entry("version", "version", "Show the versions of Sightline and of what it stands on."),
 }
 """In the order of the help."""

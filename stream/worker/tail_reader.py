@@ -73,13 +73,12 @@ class TailReader:
             ) from error
 
     async def _read(self, numbers: list[int]) -> dict[int, Tail]:
-        committed = await self._committed()
+        committed = await committed_offsets(self._settings)
         inputs = [TopicPartition(t, n) for t in self._inputs for n in numbers]
-        # The peeker wants one record of each input, not megabytes of images.
-        async with _consumer(self._settings, max_partition_fetch_bytes=1) as peeker:
+        async with peeking(self._settings) as peeker:
             begins = await peeker.beginning_offsets(inputs)
             first = {tp: max(committed.get(tp, 0), begins[tp]) for tp in inputs}
-            oldest_ms = await _first_timestamps(peeker, first)
+            oldest_ms = await first_timestamps(peeker, first)
         now_ms = int(time.time() * 1000)
         since = {
             n: read_back_to_ms(
@@ -100,15 +99,6 @@ class TailReader:
             )
             for n in numbers
         }
-
-    async def _committed(self) -> dict[TopicPartition, int]:
-        admin = AIOKafkaAdminClient(**admin_options(self._settings))
-        await admin.start()
-        try:
-            offsets = await admin.list_consumer_group_offsets(self._settings.app_id)
-        finally:
-            await admin.close()
-        return {tp: meta.offset for tp, meta in offsets.items() if meta.offset >= 0}
 
     async def _fold(self, consumer: AIOKafkaConsumer, since: Mapping[int, int]) -> dict[int, TailFold]:
         folds = {n: TailFold(matches_topic=self._settings.topics.matches) for n in since}
@@ -131,6 +121,24 @@ class TailReader:
         return folds
 
 
+async def committed_offsets(settings: Settings) -> dict[TopicPartition, int]:
+    """What the workers' group has acknowledged; partitions of which it has nothing are left out."""
+    admin = AIOKafkaAdminClient(**admin_options(settings))
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(settings.app_id)
+    finally:
+        await admin.close()
+    return {tp: meta.offset for tp, meta in offsets.items() if meta.offset >= 0}
+
+
+@asynccontextmanager
+async def peeking(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that wants one record of a partition, not megabytes of images."""
+    async with _consumer(settings, max_partition_fetch_bytes=1) as consumer:
+        yield consumer
+
+
 @asynccontextmanager
 async def _consumer(settings: Settings, **options: int) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**(consumer_options(settings) | options))
@@ -141,7 +149,7 @@ async def _consumer(settings: Settings, **options: int) -> AsyncIterator[AIOKafk
         await consumer.stop()
 
 
-async def _first_timestamps(
+async def first_timestamps(
     consumer: AIOKafkaConsumer, first: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
     """Append time in ms of the record at or after each offset, where there is one."""
