@@ -28,6 +28,13 @@ class PartitionClock:
         """Event time that every input topic has reached; None until each has shown one."""
         return self._watermark_ms
 
+    def ahead(self, by_ms: int) -> frozenset[str]:
+        """Topics that have shown more than this beyond the slowest: to read them on moves no watermark."""
+        if self._watermark_ms is None:
+            return frozenset(topic for topic, shown in self._shown_ms.items() if shown is not None)
+        reach_ms = self._watermark_ms + by_ms
+        return frozenset(t for t, shown in self._shown_ms.items() if shown is not None and shown > reach_ms)
+
     def observe(self, topic: str, event_time_ms: int, append_time_ms: int) -> None:
         """An event of `topic` was read. From the future, it counts as its append: no time is shown before it.
 

@@ -16,6 +16,9 @@ from stream.worker.settings import Settings
 BUFFERED_RECORDS = 1024
 """Records that Faust may hold undecoded for one agent, photos among them: at 60 KB each this is 60 MB."""
 
+FETCHED_RECORDS = 500
+"""Records that Faust takes at once; all that one fetch brought would pass by an input that is to be held back."""
+
 
 def build_app(settings: Settings, *, instance_id: str) -> faust.App:
     """A Faust app without agents, a static member of its group by the name of `instance_id`.
@@ -47,6 +50,7 @@ def build_app(settings: Settings, *, instance_id: str) -> faust.App:
         broker_rebalance_timeout=settings.session_timeout_s,
         broker_request_timeout=max(30.0, settings.session_timeout_s),
         broker_commit_interval=1.0,
+        broker_max_poll_records=FETCHED_RECORDS,
         producer_linger=0,
         producer_request_timeout=30.0,
         web_enabled=False,

@@ -86,6 +86,7 @@ class Pipeline:
         self._states: dict[int, PartitionState] = {}
         self._recovered = asyncio.Event()
         self._delivering: set[asyncio.Task[None]] = set()
+        self._held_back: set[tuple[str, int]] = set()
         self.progress = 0
         """Counts records handed over and done: with work waiting, one that stops counting is stalled."""
 
@@ -154,7 +155,7 @@ class Pipeline:
             )
 
     def sweep(self) -> None:
-        """Moves the watermarks of silent topics on evidence, and closes what they let close."""
+        """Moves the watermarks of silent topics on evidence, closes what they let close, paces the inputs."""
         for state in self._states.values():
             for topic, next_offset in state.next_offset.items():
                 asked_ms = self._evidence.asked_until_ms(topic, state.number, next_offset)
@@ -172,6 +173,22 @@ class Pipeline:
                     oldest_append_ms=state.oldest_append_ms,
                 )
             )
+        self._pace()
+
+    def _pace(self) -> None:
+        """While too much is held, topics that run ahead wait for the slowest, which alone lets windows close.
+
+        What one window and grace of the slowest topic bring is held in any case: nothing is dropped.
+        """
+        full = sum(state.join.held_events for state in self._states.values()) > self._settings.max_held_events
+        span_ms = self._policy.window_ms + self._policy.grace_ms
+        held_back = {
+            (topic, n) for n, state in self._states.items() if full for topic in state.clock.ahead(span_ms)
+        }
+        if held_back != self._held_back:
+            log.info("inputs held back", partitions=sorted(held_back))
+            self._evidence.hold_back(held_back)
+            self._held_back = held_back
 
     @property
     def unacknowledged(self) -> int:

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=512, ge=1)
     """Events between arrival and feature; intake waits beyond it."""
     max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    max_held_events: int = Field(default=50_000, ge=1)
+    """Events that wait in the joins of one worker; beyond it, inputs that run ahead of the others wait."""
     extract_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
 
     session_timeout_s: float = Field(default=20.0, ge=3)

@@ -70,6 +70,19 @@ def test_evidence_of_silence_moves_a_topic_as_an_event_does() -> None:
     assert made.watermark_ms == 500
 
 
+def test_a_topic_is_ahead_by_what_it_has_shown_beyond_the_slowest() -> None:
+    """Whoever holds too much reads on what is slowest: that alone lets windows close."""
+    made = clock()
+    assert made.ahead(100) == set()
+    made.observe("texts", 500, NOW_MS)
+    assert made.ahead(100) == {"texts"}, "nothing is known of the images: they may be long behind"
+    made.observe("images", 400, NOW_MS)
+    assert made.ahead(100) == set()
+    assert made.ahead(99) == {"texts"}
+    made.observe("images", 700, NOW_MS)
+    assert made.ahead(100) == {"images"}
+
+
 def test_any_number_of_topics_counts() -> None:
     """A third modality is one more topic in the minimum."""
     made = clock("images", "texts", "audios")
