@@ -6,8 +6,8 @@ joined, is acknowledged and not processed; one whose sample was unusable is join
 dead-lettered twice.
 
 The watermark is not recovered: inputs that were held may be far behind it, and must not be late when they
-come again. So a copy of an event is known across a restart if it was appended within a window, a grace and the
-skew of its original's decision; an older one is late as soon as every topic has shown its time again.
+come again. So a copy of an event is known across a restart if it was appended within a window, a grace and
+the skew of its original's decision; an older one is late as soon as every topic has shown its time again.
 """
 
 from collections.abc import Iterable

@@ -17,7 +17,7 @@ BUFFERED_RECORDS = 1024
 """Records that Faust may hold undecoded for one agent, photos among them: at 60 KB each this is 60 MB."""
 
 FETCHED_RECORDS = 500
-"""Records that Faust takes at once; all that one fetch brought would pass by an input that is to be held back."""
+"""Records that Faust takes at once: of an input that is to be held back no more than these come after."""
 
 
 def build_app(settings: Settings, *, instance_id: str) -> faust.App:

@@ -1,5 +1,7 @@
 """What producers do: transactions, clocks that are wrong, one topic far behind the other."""
 
+from collections.abc import Iterable
+
 import pytest
 from confluent_kafka import Producer
 
@@ -10,17 +12,19 @@ from stream.reasons import Reason
 from stream.worker.app import BUFFERED_RECORDS, FETCHED_RECORDS
 from stream.worker.settings import Settings
 from tests.e2e.conftest import WorkerFactory
-from tests.e2e.harness import Outbound, Witness, WorkerProcess, publish
+from tests.e2e.harness import Outbound, Witness, publish
 from tests.e2e.scene import appearances, event, events, metric
 from tests.e2e.test_main_job import now_ms
 
 pytestmark = pytest.mark.kafka
 
 WAIT_S = 60.0
+PATIENT_MS = 5_000
+"""A grace for producers on a busy machine."""
 YEAR_2100_MS = 4_102_444_800_000
 
 
-def publish_in_a_transaction(settings: Settings, records: list[Outbound]) -> None:
+def publish_in_a_transaction(settings: Settings, records: Iterable[Outbound]) -> None:
     """By a transactional producer: its commit marker is the last thing in each partition that it wrote to."""
     producer = Producer(
         {
@@ -40,13 +44,13 @@ def test_an_idle_topic_that_ends_in_a_commit_marker_holds_no_window_back(
     settings: Settings, start_worker: WorkerFactory
 ) -> None:
     """The marker takes an offset that no consumer is handed. It is passed, before a restart and after it."""
-    worker = start_worker()
+    worker = start_worker(grace_ms=PATIENT_MS)
     worker.wait_ready()
     with Witness(settings) as witness:
         for life in ("first", "second"):
             subjects = [f"{life}-{n}" for n in range(4)]
             publish_in_a_transaction(
-                settings, [event(settings, s, TEXT, b"a man with glasses", now_ms()) for s in subjects]
+                settings, (event(settings, s, TEXT, b"a man with glasses", now_ms()) for s in subjects)
             )
             witness.until(lambda w, wanted=set(subjects): w.by_subject.keys() >= wanted, 15.0, worker)
             worker.wait_for(
@@ -62,9 +66,11 @@ def test_an_idle_topic_that_ends_in_a_commit_marker_holds_no_window_back(
 
 
 def test_wrong_clocks_harm_no_other_subject(
-    settings: Settings, worker: WorkerProcess, people: People
+    settings: Settings, start_worker: WorkerFactory, people: People
 ) -> None:
     """The year 2100 and 1970, and a producer half a minute ahead in every topic: all others are whole."""
+    worker = start_worker(grace_ms=PATIENT_MS)
+    worker.wait_ready()
     good = appearances(people, 30)
     start_ms = now_ms()
     records: list[Outbound] = []
