@@ -39,7 +39,13 @@ WINDOW = ClosedWindow(
 )
 VERDICT = replace(decision(WINDOW).verdict, margin=1.5)
 THRESHOLD = Threshold(
-    score=2.5, target_fpir=0.01, gallery_size=200, policy_id="test", basis=Basis.EXTRAPOLATED
+    score=2.5,
+    target_fpir=0.01,
+    gallery_size=200,
+    policy_id="test",
+    basis=Basis.EXTRAPOLATED,
+    searches=200,
+    interval=(2.0, 3.5),
 )
 
 FACTS: tuple[Fact, ...] = (

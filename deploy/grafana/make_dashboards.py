@@ -228,9 +228,11 @@ RIGHT = Dashboard(
             ),
             plot(
                 "Threshold",
-                "Score that a match needs. It rises as the gallery grows; a jump is worth a look.",
+                "Score that a match needs, with its 95 % interval. It rises as the gallery grows.",
                 "short",
                 ("max by (mask) (sightline_threshold_nats)", "{{mask}}"),
+                ("max by (mask) (sightline_threshold_low_nats)", "{{mask}}, low"),
+                ("max by (mask) (sightline_threshold_high_nats)", "{{mask}}, high"),
             ),
             plot(
                 "Margin",
@@ -245,6 +247,12 @@ RIGHT = Dashboard(
                 "`gallery`: its own statistics. `policy`: too few are enrolled for them.",
                 "short",
                 ("max by (mask, basis) (sightline_threshold_basis) == 1", "{{mask}} {{basis}}"),
+            ),
+            plot(
+                "Leave-one-out searches",
+                "Of the gallery by itself. They and the interval say how sure a threshold is.",
+                "short",
+                ("max by (mask) (sightline_leave_one_out_searches)", "{{mask}}"),
             ),
             plot(
                 "Target",

@@ -85,6 +85,9 @@ class PrometheusObserver:
             "score_margin_nats", "Score of rank 1 less that of rank 2", MARGIN_NATS, "mask"
         )
         self._threshold = gauge("threshold_nats", "Score that a match needs", "mask")
+        self._low = gauge("threshold_low_nats", "Lower end of the threshold's 95 % interval", "mask")
+        self._high = gauge("threshold_high_nats", "Upper end of the threshold's 95 % interval", "mask")
+        self._searches = gauge("leave_one_out_searches", "Searches that a threshold was made from", "mask")
         self._target = gauge("target_fpir", "Share of strangers that may be returned, as asked for", "mask")
         self._basis = gauge("threshold_basis", "1 for what a threshold was derived from", "mask", "basis")
         self._entered = counter("stage_in", "Inputs that a stage took in", "stage")
@@ -180,7 +183,15 @@ class PrometheusObserver:
         for modalities, threshold in fact.thresholds.items():
             mask = mask_label(modalities)
             self._threshold.labels(mask).set(threshold.score)
+            self._searches.labels(mask).set(threshold.searches)
             self._target.labels(mask).set(threshold.target_fpir)
+            if threshold.interval is None:
+                _forget(self._low, mask)
+                _forget(self._high, mask)
+            else:
+                low, high = threshold.interval
+                self._low.labels(mask).set(low)
+                self._high.labels(mask).set(high)
             for basis in Basis:
                 self._basis.labels(mask, basis).set(threshold.basis is basis)
 
@@ -202,9 +213,9 @@ class PrometheusObserver:
             _forget(one, fact.partition)
 
 
-def _forget(gauge: Gauge, partition: int) -> None:
+def _forget(gauge: Gauge, label: object) -> None:
     with contextlib.suppress(KeyError):
-        gauge.remove(partition)
+        gauge.remove(label)
 
 
 def expose_health(registry: CollectorRegistry, health: Health, *, partitions: int) -> None:

@@ -69,6 +69,17 @@ def test_a_threshold_has_one_basis(basis: Basis) -> None:
     assert told == {b: float(b is basis) for b in Basis}
 
 
+def test_a_constant_has_no_interval() -> None:
+    """Too few are enrolled for an estimate: the interval of the estimate before it goes."""
+    mask = frozenset({IMAGE})
+    estimated = ThresholdsMade(thresholds={mask: THRESHOLD})
+    constant = ThresholdsMade(thresholds={mask: replace(THRESHOLD, basis=Basis.POLICY, interval=None)})
+    for name, end in (("low", 2.0), ("high", 3.5)):
+        series = f"sightline_threshold_{name}_nats"
+        assert value(observed(estimated), series, mask="image") == end
+        assert value(observed(estimated, constant), series, mask="image") is None
+
+
 def test_a_gallery_whose_topic_never_answered_has_no_time() -> None:
     """Zero would be 1970; the last answer stands while none comes."""
     name = "sightline_gallery_answered_timestamp_seconds"
