@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOCK   := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check rules dashboards bench format lock clean
+.PHONY: help setup demo test check rules dashboards bench soak mutants format lock clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ dashboards: setup ## Write the JSON of the Grafana dashboards anew
 bench: setup ## Print the benchmark tables (JSON with ARGS=--json)
 	@for b in kernel search pipeline; do $(BIN)/python bench/$$b.py $(ARGS) || exit 1; done
 	$(BIN)/sightline evaluate $(ARGS)
+
+soak: setup ## Every fault scenario with three seeds, judged by the oracle: an hour or two (ARGS="--seeds 1")
+	$(BIN)/python bench/faults.py --scenario all --seeds 3 $(ARGS)
+
+mutants: setup ## Break the source in twenty ways, and demand that the fast tests turn red
+	$(BIN)/python bench/mutants.py $(ARGS)
 
 format: setup ## Format and mend what ruff can
 	$(BIN)/ruff check --fix .

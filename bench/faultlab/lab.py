@@ -42,6 +42,7 @@ LEAVE_WITHIN_S = 30.0
 WATCHED_EVERY_S = 0.2
 RESTART_AFTER_S = 0.2
 """Of the supervisor."""
+PARTITIONS = 4
 SESSION_S = 6.0
 """Kafka's least by default, so that a scenario need not wait longer."""
 
@@ -322,17 +323,17 @@ def run(scenario: Scenario, seed: int, broker: LocalKafka | None = None, *, scal
 def _lab(scenario: Scenario, seed: int, broker: LocalKafka, folder: Path, scale: float) -> Lab:
     name = f"faults-{scenario.name}-{seed}-{time.time_ns() // 1_000_000 % 10**8}"
     shape = scenario.shape
-    settings = Settings(
-        bootstrap=broker.bootstrap,
-        app_id=name,
-        topic_prefix=name,
-        partitions=4,
-        window_ms=shape.window_ms,
-        grace_ms=shape.grace_ms,
-        max_skew_ms=shape.skew_ms,
-        session_timeout_s=SESSION_S,
-        **scenario.settings,
-    )
+    chosen = {
+        "bootstrap": broker.bootstrap,
+        "app_id": name,
+        "topic_prefix": name,
+        "partitions": PARTITIONS,
+        "window_ms": shape.window_ms,
+        "grace_ms": shape.grace_ms,
+        "max_skew_ms": shape.skew_ms,
+        "session_timeout_s": SESSION_S,
+    }
+    settings = Settings(**(chosen | dict(scenario.settings)))
     pull(pack_named(settings.pack), settings.cache_dir)
     if scenario.topics:
         asyncio.run(init_topics(settings))

@@ -1,10 +1,17 @@
-"""A worker out of touch for half its session writes nothing any more."""
+"""A worker out of touch for half its session writes nothing, and no send counts before it is taken."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from aiokafka.errors import NotEnoughReplicasError
 
+from stream.envelope import Outgoing
 from stream.worker import publisher
-from stream.worker.errors import FencedError
-from stream.worker.publisher import Fence
+from stream.worker.errors import FencedError, PublishError
+from stream.worker.publisher import Fence, Publisher
+from stream.worker.settings import Settings
 
 
 class Clock:
@@ -60,3 +67,73 @@ def test_a_restart_forgets_the_pause(clock: Clock) -> None:
     clock.now_s += 60
     fence.restart()
     fence.check()
+
+
+RECORD = Outgoing(key=b"s", value=b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What the broker says of a record that it took."""
+
+    offset: int
+
+
+class Producer:
+    """Stands in for aiokafka's: takes records at once, and answers for them when the test says so."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.delivery: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
+
+    async def send(self, topic: str, *_: Any, **__: Any) -> "asyncio.Future[Placed]":
+        self.sent.append(topic)
+        return self.delivery
+
+
+def publisher_of(producer: Producer, session_timeout_s: float = 20.0) -> Publisher:
+    made = Publisher(Settings(), Fence(session_timeout_s))
+    made._producer = producer  # type: ignore[assignment]  # as much of it as is used
+    return made
+
+
+def test_a_send_returns_when_the_record_is_taken() -> None:
+    """What counts as done before it is delivered would be lost in a crash."""
+
+    async def scene() -> None:
+        producer = Producer()
+        sending = asyncio.ensure_future(publisher_of(producer).send("matches", RECORD))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert producer.sent == ["matches"]
+        assert not sending.done()
+        producer.delivery.set_result(Placed(7))
+        assert await sending == 7
+
+    asyncio.run(scene())
+
+
+def test_a_record_that_is_not_taken_stops_the_worker() -> None:
+    """The error says so, and a restart replays."""
+
+    async def scene() -> None:
+        producer = Producer()
+        producer.delivery.set_exception(NotEnoughReplicasError())
+        with pytest.raises(PublishError, match="matches did not take a record within 30 s"):
+            await publisher_of(producer).send("matches", RECORD)
+
+    asyncio.run(scene())
+
+
+def test_a_fenced_worker_sends_nothing(clock: Clock) -> None:
+    """Not even to its producer, which would deliver it later."""
+
+    async def scene() -> None:
+        producer = Producer()
+        fenced = publisher_of(producer)
+        clock.now_s += 11
+        with pytest.raises(FencedError):
+            await fenced.send("matches", RECORD)
+        assert producer.sent == []
+
+    asyncio.run(scene())
