@@ -81,7 +81,7 @@ MUTANTS = (
         path="stream/recovery.py",
         good="        join.seed_seen(self.seen)\n",
         bad="",
-        noticed_by=CRASHES,
+        noticed_by=PARTITION,
     ),
     Mutant(
         name="decide again what is decided",

@@ -30,6 +30,7 @@ from stream.features.extractor import EMBEDDING_CONTENT_TYPE
 from stream.features.models import pack_named
 from stream.local.kafka import LocalKafka
 from stream.local.model_pull import pull
+from stream.revisions import Revisions
 from stream.worker.admin import init_topics
 from stream.worker.service import extractors_of
 from stream.worker.settings import Settings
@@ -314,7 +315,10 @@ def run(scenario: Scenario, seed: int, broker: LocalKafka | None = None, *, scal
         lab.feed.start()
         scenario.harm(lab)
         right = outcomes(
-            lab.feed.finish(), window_ms=scenario.shape.window_ms, grace_ms=scenario.shape.grace_ms
+            lab.feed.finish(),
+            window_ms=scenario.shape.window_ms,
+            grace_ms=scenario.shape.grace_ms,
+            completes=lab.settings.revisions is Revisions.FINAL_ONLY,
         )
         found = _settled(lab, right, (scenario.shape.window_ms + scenario.shape.grace_ms) / 1_000)
         return _report(scenario, lab, right, found, time.monotonic() - began_s)

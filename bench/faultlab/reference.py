@@ -60,11 +60,20 @@ class Outcomes:
     copies: frozenset[Place]
     """Never decided: without a trace, or late."""
     markers: frozenset[Place]
+    completes: bool
+    """Whether windows closed as soon as they were complete."""
     by_place: dict[Place, Logged] = field(repr=False)
 
 
-def outcomes(log: Iterable[Logged], *, window_ms: int, grace_ms: int) -> Outcomes:
-    """What is right for every record of a log."""
+def outcomes(log: Iterable[Logged], *, window_ms: int, grace_ms: int, completes: bool = True) -> Outcomes:
+    """What is right for every record of a log.
+
+    Args:
+        log: All that was published.
+        window_ms: As in docs/join.md.
+        grace_ms: As in docs/join.md.
+        completes: Whether a window closes as soon as every modality is there; not so with revisions.
+    """
     records = sorted(log, key=lambda record: (record.append_ms, record.place))
     first: dict[tuple[str, str], Logged] = {}
     copies = set()
@@ -81,17 +90,20 @@ def outcomes(log: Iterable[Logged], *, window_ms: int, grace_ms: int) -> Outcome
     visits = defaultdict(list)
     for record in first.values():
         visits[record.subject].append(record)
-    windows = [right for events in visits.values() for right in _windows(events, window_ms, grace_ms)]
+    windows = [
+        right for events in visits.values() for right in _windows(events, window_ms, grace_ms, completes)
+    ]
     return Outcomes(
         windows=tuple(windows),
         dead=dead,
         copies=frozenset(copies),
         markers=frozenset(record.place for record in records if record.marker),
+        completes=completes,
         by_place={record.place: record for record in records},
     )
 
 
-def _windows(events: list[Logged], window_ms: int, grace_ms: int) -> list[Right]:
+def _windows(events: list[Logged], window_ms: int, grace_ms: int, completes: bool) -> list[Right]:
     """Windows of a subject's set of events: the first anchors, the next event outside anchors the next."""
     waiting = sorted(events, key=lambda event: (event.time_ms, event.place))
     samples = [event for event in waiting if not event.marker]
@@ -106,13 +118,13 @@ def _windows(events: list[Logged], window_ms: int, grace_ms: int) -> list[Right]
             places = frozenset(event.place for event in waiting)
             return [Right(subject=samples[0].subject, must=frozenset(), may=places, person=None, open=True)]
         samples = [event for event in samples if event.time_ms >= end_ms]
-        windows.append(_right(inside, [event for event in inside if event.place in sure]))
+        windows.append(_right(inside, [event for event in inside if event.place in sure], completes))
     return windows
 
 
-def _right(inside: list[Logged], sure: list[Logged]) -> Right:
+def _right(inside: list[Logged], sure: list[Logged], completes: bool) -> Right:
     present = {event.modality for event in inside if not event.marker}
-    whole = present >= MODALITIES
+    whole = completes and present >= MODALITIES
     must = [event for event in sure if not (whole and (event.marker or _is_surplus(event, inside)))]
     return Right(
         subject=inside[0].subject,

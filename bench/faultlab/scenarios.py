@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from faultlab.lab import SESSION_S, Lab, Scenario, one_ready_worker
 from faultlab.plan import ORDINARY, Kind, Shape
@@ -171,11 +171,11 @@ def _refused(lab: Lab, name: str, words: str) -> None:
 def _output_read_only(lab: Lab) -> None:
     """A topic that asks for more replicas than there are takes no record."""
     lab.decided(40)
-    asyncio.run(_alter(lab, "min.insync.replicas", "2"))
+    _ask_for_replicas(lab, 2)
     lab.rest(READ_ONLY_S)
     if 1 not in {death.code for death in lab.workers["1"].deaths}:
         raise RuntimeError("a worker that cannot deliver has to end with 1")
-    asyncio.run(_alter(lab, "min.insync.replicas", "1"))
+    _ask_for_replicas(lab, 1)
     lab.decided(20)
 
 
@@ -188,10 +188,13 @@ def _output_deleted(lab: Lab) -> None:
     lab.decided(20)
 
 
-async def _alter(lab: Lab, name: str, value: str) -> None:
-    async with admin_client(lab.settings) as client:
-        topic = ConfigResource(ConfigResourceType.TOPIC, lab.settings.topics.matches, {name: value})
-        await client.alter_configs([topic])
+def _ask_for_replicas(lab: Lab, count: int) -> None:
+    """One setting of the match topic alone; aiokafka's request would reset all others."""
+    entry = ConfigEntry("min.insync.replicas", str(count), incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, lab.settings.topics.matches, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": lab.settings.bootstrap})
+    for answer in admin.incremental_alter_configs([topic]).values():
+        answer.result(10)
 
 
 async def _delete(lab: Lab, topic: str) -> None:

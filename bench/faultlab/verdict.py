@@ -104,7 +104,8 @@ def _contradictions(right: Outcomes, window: Right, said: Said) -> Iterator[str]
     absent = {(modality, "not_received") for modality in MODALITIES - received}
     if set(said.missing) != absent | {(events[place].modality, right.dead[place]) for place in bad}:
         yield f"it misses {said.missing}"
-    closed_by = "complete" if received >= MODALITIES else "end_of_subject" if said.markers else "deadline"
+    whole = right.completes and received >= MODALITIES
+    closed_by = "complete" if whole else "end_of_subject" if said.markers else "deadline"
     if said.closed_by != closed_by:
         yield f"it was closed by {said.closed_by}, not by {closed_by}"
     if said.identity not in {None, window.person} or ("image" in usable and said.identity != window.person):

@@ -1,18 +1,23 @@
-"""Nothing lost and nothing half decided, whatever happens to a worker. The witness shares no code with it."""
+"""Nothing lost and nothing half decided, whatever happens: a short set of what `make soak` runs."""
 
-import time
+import signal
 from collections import Counter
+from dataclasses import replace
 from threading import Thread
 
 import pytest
+from faultlab.lab import Report, run
+from faultlab.scenarios import LONG, SCENARIOS, crashes
+from faultlab.verdict import Verdict
 
 from index.records import IMAGE, TEXT
 from stream.demo.people import People
 from stream.events import Source
+from stream.local.kafka import LocalKafka
 from stream.worker.settings import Settings
 from tests.e2e.conftest import WorkerFactory
 from tests.e2e.harness import Outbound, Witness, WorkerProcess, committed, publish
-from tests.e2e.scene import appearances, enrol, events
+from tests.e2e.scene import appearances, events
 from tests.e2e.test_main_job import now_ms
 
 pytestmark = pytest.mark.kafka
@@ -79,48 +84,6 @@ def test_a_backlog_of_big_photos_and_small_texts_is_joined_rightly(
     wait_until_all_is_committed(settings, published, worker)
 
 
-def test_kill_9_in_mid_stream_loses_nothing_and_halves_nothing(
-    settings: Settings, worker: WorkerProcess, people: People
-) -> None:
-    """A worker killed three times under load decides everything whole; its duplicates are byte-equal."""
-    enrol(settings, worker, people.enrolled[:8])
-    subjects = appearances(people, 300)
-    records = list(events(settings, subjects, start_ms=now_ms(), every_ms=20))
-    stream = Background(settings, records, rate_hz=100)
-    with Witness(settings) as witness:
-        for kill in range(3):
-            time.sleep(1.3)
-            witness.until(lambda w, seen=40 * (kill + 1): len(w.decisions) >= seen, WAIT_S, worker)
-            worker.kill()
-            worker.start()
-        published = stream.finish()
-        witness.until(lambda w: w.covered() >= published, WAIT_S, worker)
-        witness.read(1.0)
-    assert_nothing_lost_or_halved(witness, published, len(subjects))
-    wait_until_all_is_committed(settings, published, worker)
-
-
-def test_the_survivor_of_two_workers_takes_over(
-    settings: Settings, start_worker: WorkerFactory, people: People
-) -> None:
-    """Two workers share the partitions; when one is killed the other has them all, and nothing is lost."""
-    pair = [start_worker(name, session_timeout_s=6.0) for name in ("1", "2")]
-    for worker in pair:
-        worker.wait_ready()
-    subjects = appearances(people, 200)
-    stream = Background(
-        settings, list(events(settings, subjects, start_ms=now_ms(), every_ms=20)), rate_hz=80
-    )
-    with Witness(settings) as witness:
-        witness.until(lambda w: len(w.decisions) >= 40, WAIT_S, pair[0])
-        assert {d.inputs[0].partition for d, _ in witness.decisions} == {0, 1}
-        pair[0].kill()
-        published = stream.finish()
-        witness.until(lambda w: w.covered() >= published, WAIT_S, pair[1])
-        witness.read(1.0)
-    assert_nothing_lost_or_halved(witness, published, len(subjects))
-
-
 def test_sigterm_under_load_stops_cleanly_and_the_next_worker_goes_on(
     settings: Settings, worker: WorkerProcess, people: People
 ) -> None:
@@ -136,3 +99,41 @@ def test_sigterm_under_load_stops_cleanly_and_the_next_worker_goes_on(
         witness.until(lambda w: w.covered() >= published, WAIT_S, worker)
         witness.read(1.0)
     assert_nothing_lost_or_halved(witness, published, len(subjects))
+
+
+def assert_right(report: Report) -> None:
+    """Nothing lost, wrong, unseen, different, out of order or decided twice, and everything committed."""
+    assert report.verdict.counts == dict.fromkeys(Verdict.__slots__, 0), report.verdict
+    assert report.uncommitted == 0
+    assert report.decisions > 0
+
+
+SHORT = ("joined", "sent, not awaited", "delivered", "committed")
+"""A crash on each side of what the promise hangs on: the join, the delivery, the commit."""
+
+
+def test_kill_9_between_the_stages_loses_nothing_and_halves_nothing(kafka: LocalKafka) -> None:
+    """One life after another ends at a boundary between two stages; the oracle judges every event."""
+    scenario = crashes("crash-short", SHORT, "kill -9", shape=replace(LONG, visits=600))
+    report = run(scenario, 1, kafka)
+    assert_right(report)
+    assert report.deaths == (-signal.SIGKILL,) * (len(SHORT) + 1), "every crash, and the kill before them"
+
+
+def test_a_zombie_ends_itself_and_its_partitions_are_served(kafka: LocalKafka) -> None:
+    """A worker that stood still until another had its partitions sends nothing: it leaves with code 1."""
+    report = run(SCENARIOS["zombie"], 1, kafka)
+    assert_right(report)
+    assert report.deaths == (1,)
+
+
+def test_a_broker_killed_in_mid_stream_costs_nothing(broker: LocalKafka) -> None:
+    """The worker outlives it, and goes on with the same log."""
+    report = run(SCENARIOS["broker-kill"], 1, broker, scale=0.5)
+    assert_right(report)
+    assert report.deaths == ()
+
+
+def test_producers_without_a_clock_harm_nobody_else(kafka: LocalKafka) -> None:
+    """Events of 2100 and 1970, and half a minute ahead: others' windows close as they would have."""
+    assert_right(run(SCENARIOS["skew"], 1, kafka, scale=0.5))

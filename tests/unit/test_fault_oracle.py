@@ -66,6 +66,13 @@ def test_the_order_in_which_two_topics_are_read_leaves_a_choice() -> None:
     assert must_and_may(logged("image", 0), logged("image-2", 10)) == [({"image", "image-2"}, set())]
 
 
+def test_with_revisions_a_window_takes_all_that_comes_to_its_end() -> None:
+    """Completeness closes nothing then."""
+    log = [logged("image", 0), logged("image-2", 10), logged("text", 20)]
+    [window] = outcomes(log, window_ms=WINDOW_MS, grace_ms=GRACE_MS, completes=False).windows
+    assert (len(window.must), window.may) == (3, frozenset())
+
+
 def test_what_may_be_late_may_be_set_aside() -> None:
     """Up to the grace it is in time; beyond it, that depends on what was read before."""
     assert must_and_may(logged("image", 0), logged("text", 20, late_ms=50)) == [({"image", "text"}, set())]
