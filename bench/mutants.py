@@ -88,7 +88,7 @@ MUTANTS = (
         path="stream/recovery.py",
         good="return source in self.decided or source in self.set_aside",
         bad="return source in self.set_aside",
-        noticed_by=CRASHES,
+        noticed_by=("tests/unit/test_recovery_tail.py",),
     ),
     Mutant(
         name="a tail that begins too late",

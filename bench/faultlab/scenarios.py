@@ -18,8 +18,8 @@ LONG = replace(SHAPE, visits=2_000, rate_hz=25)
 PATIENT = replace(SHAPE, grace_ms=30_000)
 """A grace longer than an outage: what producers cannot send meanwhile comes late."""
 OUTAGE_S = 5.0
-READ_ONLY_S = 40.0
-"""Longer than a worker waits for a delivery."""
+READ_ONLY_S = 50.0
+"""Longer than a worker waits for a delivery, and then for its producer to let go of the record."""
 KILLS = 5
 STREAMING = (
     "read",
@@ -376,7 +376,7 @@ _ALL = (
     ),
     Scenario(
         name="output-read-only",
-        about="the match topic takes nothing for 40 s",
+        about="the match topic takes nothing for 50 s",
         harm=_output_read_only,
         shape=replace(LONG, visits=1_400),
     ),
