@@ -4,13 +4,35 @@ It needs nothing but what was published and what came out, so that a test, the d
 running service without trusting it.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from stream.dead_letter_record import DeadLetter
 from stream.decision_view import DecisionRecord
 from stream.events import Source
-from stream.reasons import Stage
+from stream.reasons import Reason
+
+LATE_REASONS = frozenset({Reason.LATE, Reason.WINDOW_DECIDED})
+"""Of the join: the event itself was good."""
+
+
+class Fate(StrEnum):
+    """What became of an event."""
+
+    DECIDED = "decided"
+    """In a final decision, as a sample or as a marker."""
+    DUPLICATE = "duplicate"
+    """Not in any output, and of the same (origin, event id) as one that is."""
+    LATE = "late"
+    """Dead-lettered by the join."""
+    DEAD_LETTERED = "dead_lettered"
+    """Dead-lettered for a fault of its own, though a decision may speak for it."""
+    IDLE_MARKER = "idle_marker"
+    """An end-of-subject marker that had nothing to end; it leaves no trace."""
+    UNACCOUNTED = "unaccounted"
+    """Lost, or not answered yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +48,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Where the events went. The columns add up to `published`."""
+    """Where the events went, and what the decisions say of one another."""
 
-    published: int
-    decided: int
-    """In a final decision, as a sample or as a marker."""
-    duplicate: int
-    """Not in any output, and of the same (origin, event id) as one that is."""
-    late: int
-    """Dead-lettered by the join."""
-    dead_lettered: int
-    """Dead-lettered for a fault of their own."""
-    idle_markers: int
-    """End-of-subject markers that had nothing to end; they leave no trace."""
-    unaccounted: int
-    """Lost, or not answered yet."""
+    fates: Mapping[Fate, int]
+    """How many events each had; all of them are there."""
     decisions: int
     """Different ids of final decisions."""
     revised: int
@@ -65,39 +76,36 @@ def audit(
         decisions: In the order of their topic, partition by partition.
         dead_letters: In any order.
     """
-    decided, named, tally = _read_decisions(decisions)
-    stages: dict[Source, Stage] = {}
-    for letter in dead_letters:
-        stages[letter.source] = letter.stage
-    columns = dict.fromkeys(
-        ("decided", "duplicate", "late", "dead_lettered", "idle_markers", "unaccounted"), 0
-    )
-    total = 0
-    for event in published:
-        total += 1
-        columns[_column(event, decided, named, stages)] += 1
-    return Ledger(published=total, **columns, **tally)
+    decisions = tuple(decisions)
+    reasons = {letter.source: letter.reason for letter in dead_letters}
+    found = Counter(fates_of(published, decisions, reasons).values())
+    return Ledger(fates={fate: found[fate] for fate in Fate}, **_tally(decisions))
 
 
-def _column(
-    event: Published, decided: set[Source], named: set[tuple[str, str]], stages: dict[Source, Stage]
-) -> str:
-    if (stage := stages.get(event.source)) is not None:
-        return "late" if stage is Stage.JOIN else "dead_lettered"
-    if event.source in decided:
-        return "decided"
-    if event.origin is not None and event.event_id is not None and (event.origin, event.event_id) in named:
-        return "duplicate"
-    return "idle_markers" if event.marker else "unaccounted"
+def fates_of(
+    published: Iterable[Published], decisions: Iterable[DecisionRecord], set_aside: Mapping[Source, Reason]
+) -> dict[Source, Fate]:
+    """What became of each event, by its place in the log; each has one fate."""
+    spoken = [covered for record in decisions if record.final for covered in record.covered()]
+    decided = {covered.input for covered in spoken}
+    named = {(covered.origin, covered.event_id) for covered in spoken}
+
+    def fate(event: Published) -> Fate:
+        if (reason := set_aside.get(event.source)) is not None:
+            return Fate.LATE if reason in LATE_REASONS else Fate.DEAD_LETTERED
+        if event.source in decided:
+            return Fate.DECIDED
+        if (event.origin, event.event_id) in named:
+            return Fate.DUPLICATE
+        return Fate.IDLE_MARKER if event.marker else Fate.UNACCOUNTED
+
+    return {event.source: fate(event) for event in published}
 
 
-def _read_decisions(
-    decisions: Iterable[DecisionRecord],
-) -> tuple[set[Source], set[tuple[str, str]], dict[str, int]]:
-    """Inputs decided, their dedupe keys, and what the decisions say of one another."""
+def _tally(decisions: Iterable[DecisionRecord]) -> dict[str, int]:
+    """What the decisions say of one another."""
     first: dict[tuple[str, int], DecisionRecord] = {}
     owner: dict[Source, str] = {}
-    named: set[tuple[str, str]] = set()
     revisions: dict[str, int] = {}
     finals: set[str] = set()
     records, different, out_of_order = 0, 0, 0
@@ -115,13 +123,11 @@ def _read_decisions(
             finals.add(record.decision_id)
             for covered in record.covered():
                 contradicts |= owner.setdefault(covered.input, record.decision_id) != record.decision_id
-                named.add((covered.origin, covered.event_id))
         different += contradicts
-    tally = {
+    return {
         "decisions": len(finals),
         "revised": len(revisions) - len(finals),
         "repeated_decisions": records - len(revisions),
         "different_duplicates": different,
         "out_of_order": out_of_order,
     }
-    return set(owner), named, tally

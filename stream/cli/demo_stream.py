@@ -11,11 +11,12 @@ from stream.cli.publishing import sample_event
 from stream.dead_letter_record import DeadLetter, decode_dead_letter
 from stream.decision_record import decode_decision
 from stream.decision_view import DecisionRecord
-from stream.demo.ledger import Fate, Ledger, Published, SeenDeadLetter, SeenDecision
+from stream.demo.ledger import Ledger, Published, SeenDeadLetter, SeenDecision
 from stream.demo.poison import JPEG, PLAIN_TEXT, RECIPES, Bounds, Ingredients
 from stream.demo.traffic import Plan, PlannedEvent
 from stream.envelope import Outgoing
 from stream.events import RawRecord
+from stream.ledger import Fate
 from stream.worker.settings import Settings
 
 SETTLE_WITHIN_S = 60.0
@@ -139,6 +140,7 @@ async def _publish(settings: Settings, plan: Plan, books: Books, out: Sender, ou
         books.published.append(
             Published(
                 event=event,
+                origin=outbox.origin,
                 source=delivered.source,
                 append_ms=delivered.append_ms,
                 event_time_ms=time_ms,

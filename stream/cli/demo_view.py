@@ -10,10 +10,11 @@ from rich.text import Text
 from index.records import Basis, Outcome
 from stream.cli.demo_stream import Books
 from stream.decision_view import DecisionRecord
-from stream.demo.ledger import Fate, Percentiles
+from stream.demo.ledger import Percentiles
 from stream.demo.report import Report
 from stream.demo.score import Answer, Rates, answer_of, speed
 from stream.demo.traffic import PlannedSubject
+from stream.ledger import Fate
 
 LAST_DECISIONS = 10
 

@@ -1,28 +1,20 @@
 """The books of a run: what became of each published event, and what each decision is worth against the truth.
 
-Pure accounting over three lists: what was published (with the coordinates and append times that the broker
-reported), the decisions, and the dead letters. An event is accounted for in exactly one way:
-
-- *late*: dead-lettered because its window was over;
-- *dead-lettered*: set aside for another reason;
-- *decided*: a decision speaks for it;
-- *duplicate*: nothing of the above, but the same event published at another place is accounted for;
-- *unaccounted*: nothing of all this. There must be none.
+The fates are those of `stream.ledger`; what a demo knows beyond is what it planned.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 from stream.decision_view import DecisionRecord
 from stream.demo.poison import RECIPES
 from stream.demo.traffic import Fault, PlannedEvent
 from stream.events import Source
+from stream.ledger import LATE_REASONS, Fate, fates_of
+from stream.ledger import Published as Named
 from stream.reasons import Reason
-
-LATE_REASONS = frozenset({Reason.LATE, Reason.WINDOW_DECIDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +22,8 @@ class Published:
     """An event that the broker has taken."""
 
     event: PlannedEvent
+    origin: str
+    """As its producer signs."""
     source: Source
     append_ms: int
     """The broker's clock, as its delivery report said."""
@@ -55,16 +49,6 @@ class SeenDeadLetter:
     reason: Reason
 
 
-class Fate(StrEnum):
-    """What became of an event."""
-
-    DECIDED = "decided"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    DEAD_LETTERED = "dead_lettered"
-    UNACCOUNTED = "unaccounted"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misjudged:
     """Poison that was not set aside for its reason."""
@@ -88,13 +72,11 @@ class Ledger:
     @cached_property
     def fates(self) -> Mapping[Source, Fate]:
         """What became of each published event, by its place in the log."""
-        own = {item.source: self._own_fate(item) for item in self.published}
-        accounted = {item.event.event_id for item in self.published if own[item.source] is not None}
-        return {
-            item.source: own[item.source]
-            or (Fate.DUPLICATE if item.event.event_id in accounted else Fate.UNACCOUNTED)
+        named = (
+            Named(source=item.source, origin=item.origin, event_id=item.event.event_id)
             for item in self.published
-        }
+        )
+        return fates_of(named, (decision.record for decision in self.decisions), self._reasons)
 
     @cached_property
     def counts(self) -> Mapping[Fate, int]:
@@ -182,15 +164,6 @@ class Ledger:
     @cached_property
     def _reasons(self) -> Mapping[Source, Reason]:
         return {letter.source: letter.reason for letter in self.dead_letters}
-
-    @cached_property
-    def _spoken_for(self) -> frozenset[Source]:
-        return frozenset(covered.input for d in self.finals for covered in d.record.covered())
-
-    def _own_fate(self, item: Published) -> Fate | None:
-        if reason := self._reasons.get(item.source):
-            return Fate.LATE if reason in LATE_REASONS else Fate.DEAD_LETTERED
-        return Fate.DECIDED if item.source in self._spoken_for else None
 
     def _is_in_time(self, item: Published) -> bool:
         return item.append_ms <= item.event_time_ms + self.grace_ms

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stream.demo.ledger import Fate, Ledger, Misjudged, Percentiles
+from stream.demo.ledger import Ledger, Misjudged, Percentiles
 from stream.demo.score import Rates, Speed
+from stream.ledger import Fate
 from stream.reasons import Reason
 
 DECIMALS = 4

@@ -12,9 +12,10 @@ from itertools import chain
 
 from index.records import IMAGE, TEXT, Mask, Modality, Outcome
 from stream.decision_view import DecisionRecord
-from stream.demo.ledger import Fate, Ledger, Percentiles
+from stream.demo.ledger import Ledger, Percentiles
 from stream.demo.traffic import Fault, PlannedSubject
 from stream.events import ClosedBy
+from stream.ledger import Fate
 
 MASK_NAMES: Mapping[str, Mask] = {
     "image": frozenset({IMAGE}),

@@ -21,7 +21,7 @@ from stream.decision_view import DecisionRecord
 from stream.envelope import Headers, cloud_event_headers
 from stream.events import Duplicate, Late, RawRecord, Rejected, Sample, Source
 from stream.join import Step, SubjectJoin
-from stream.ledger import Published, audit
+from stream.ledger import Fate, Published, audit
 from stream.reasons import Reason, Stage
 from stream.recovery import TailFold, read_back_to_ms
 from stream.worker.ack_frontier import AckFrontier
@@ -323,7 +323,7 @@ class CrashAndReplay(RuleBasedStateMachine):
         self.run_to_the_end()
         decisions, letters = self.read_outputs()
         ledger = audit(self.published, decisions, letters)
-        assert ledger.unaccounted == 0
+        assert ledger.fates[Fate.UNACCOUNTED] == 0
         assert ledger.repeated_decisions == 0
         assert ledger.different_duplicates == 0
         late = {letter.source for letter in letters if letter.stage is Stage.JOIN}

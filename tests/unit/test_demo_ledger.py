@@ -7,12 +7,13 @@ import pytest
 
 from index.records import IMAGE, TEXT, Modality
 from stream.decision_view import DecisionRecord
-from stream.demo.ledger import Fate, Ledger, Percentiles, Published, SeenDeadLetter, SeenDecision
+from stream.demo.ledger import Ledger, Percentiles, Published, SeenDeadLetter, SeenDecision
 from stream.demo.people import Photo
 from stream.demo.poison import Poison
 from stream.demo.score import rates_by_mask, speed
 from stream.demo.traffic import Fault, PlannedEvent, PlannedSubject
 from stream.events import Source
+from stream.ledger import Fate
 from stream.reasons import Reason
 
 WINDOW_MS, GRACE_MS = 2_000, 1_000
@@ -39,6 +40,7 @@ def sent(planned: PlannedEvent, offset: int, *, time_ms: int = 10_000, after_ms:
     """The event at an offset, appended some time after the moment it tells of."""
     return Published(
         event=planned,
+        origin="test",
         source=Source(topic=f"{planned.modality}s", partition=0, offset=offset),
         append_ms=time_ms + after_ms,
         event_time_ms=time_ms,

@@ -8,7 +8,7 @@ from stream.dead_letter_record import DeadLetter, decode_dead_letter, encode_dea
 from stream.decision_record import decision_value, decode_decision
 from stream.decision_view import DecisionRecord
 from stream.events import ClosedBy, ClosedWindow, Event, OpenWindow, SubjectId, Window
-from stream.ledger import Ledger, Published, audit
+from stream.ledger import Fate, Ledger, Published, audit
 from stream.reasons import Reason, Stage
 from tests.stream_factories import decision, end, image, raw, text
 
@@ -61,13 +61,7 @@ def test_every_event_is_in_exactly_one_column() -> None:
         [dead(late, Reason.WINDOW_DECIDED, Stage.JOIN), dead(poison, Reason.TOO_LARGE, Stage.CODEC)],
     )
     assert ledger == Ledger(
-        published=8,
-        decided=3,
-        duplicate=1,
-        late=1,
-        dead_lettered=1,
-        idle_markers=1,
-        unaccounted=1,
+        fates=dict.fromkeys(Fate, 1) | {Fate.DECIDED: 3},
         decisions=1,
         revised=0,
         repeated_decisions=0,
@@ -81,7 +75,7 @@ def test_an_unusable_sample_is_dead_lettered_though_a_decision_speaks_for_it() -
     ledger = audit(
         [published(image(10))], [decided(image(10))], [dead(image(10), Reason.NO_FACE, Stage.FEATURES)]
     )
-    assert (ledger.decided, ledger.dead_lettered) == (0, 1)
+    assert (ledger.fates[Fate.DECIDED], ledger.fates[Fate.DEAD_LETTERED]) == (0, 1)
 
 
 def test_a_decision_repeated_word_for_word_is_harmless() -> None:
@@ -106,11 +100,11 @@ def test_an_event_that_was_only_announced_is_not_decided() -> None:
     """What may still be revised settles nothing."""
     early = announced(image(10))
     ledger = audit([published(image(10))], [early], [])
-    assert (ledger.unaccounted, ledger.decisions, ledger.revised) == (1, 0, 1)
+    assert (ledger.fates[Fate.UNACCOUNTED], ledger.decisions, ledger.revised) == (1, 0, 1)
     final = decided(image(10), text(40))
     last = final.model_copy(update={"revision": 2, "supersedes": early.decision_id})
     ledger = audit([published(image(10)), published(text(40))], [early, last], [])
-    assert (ledger.decided, ledger.decisions, ledger.revised) == (2, 1, 1)
+    assert (ledger.fates[Fate.DECIDED], ledger.decisions, ledger.revised) == (2, 1, 1)
     assert (ledger.different_duplicates, ledger.out_of_order) == (0, 0)
 
 
@@ -136,5 +130,6 @@ def test_nothing_is_announced_after_the_final_decision() -> None:
 def test_a_record_without_a_name_is_known_by_its_place() -> None:
     """Broken records have no id that could be believed."""
     record = Published(source=image(10).source)
-    assert audit([record], [], []).unaccounted == 1
-    assert audit([record], [], [dead(image(10), Reason.BAD_HEADERS, Stage.CODEC)]).dead_lettered == 1
+    assert audit([record], [], []).fates[Fate.UNACCOUNTED] == 1
+    letter = dead(image(10), Reason.BAD_HEADERS, Stage.CODEC)
+    assert audit([record], [], [letter]).fates[Fate.DEAD_LETTERED] == 1
