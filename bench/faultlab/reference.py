@@ -58,7 +58,7 @@ class Outcomes:
     dead: dict[Place, str]
     """Records that must be set aside, and for which reason; those that join are in a window too."""
     copies: frozenset[Place]
-    """Never decided: without a trace, or late."""
+    """Without a trace, or late; decided only in the place of a first one that was set aside."""
     markers: frozenset[Place]
     completes: bool
     """Whether windows closed as soon as they were complete."""

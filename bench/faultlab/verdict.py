@@ -84,10 +84,18 @@ def _wrong_decisions(right: Outcomes, standing: Iterable[Said]) -> Iterator[str]
             continue
         if missing := window.must - said.covers.keys():
             yield f"{what} lacks {_names(right, missing)}"
-        if surplus := said.covers.keys() - window.must - window.may:
+        if surplus := said.covers.keys() - window.must - window.may - _stand_ins(right, window):
             yield f"{what} has {_names(right, surplus)} too many"
+        if len(set(said.covers.values())) < len(said.covers):
+            yield f"{what} has two copies of one event"
         for fault in _contradictions(right, window, said):
             yield f"{what}: {fault}"
+
+
+def _stand_ins(right: Outcomes, window: Right) -> set[Place]:
+    """Copies of what need not be decided: the first one may be set aside, and a crash undo the reason."""
+    optional = {right.by_place[place].name for place in window.may}
+    return {place for place in right.copies if right.by_place[place].name in optional}
 
 
 def _contradictions(right: Outcomes, window: Right, said: Said) -> Iterator[str]:

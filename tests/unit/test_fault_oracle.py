@@ -116,6 +116,7 @@ LOG = (
     logged("image-2", 30),
     logged("image-3", 500, subject="t", person=None),
     logged("image", 0, offset=7),
+    logged("image-2", 30, offset=31),
     logged("image-4", 600, subject="u", fault="no_face"),
     logged("text-4", 600, subject="u"),
     logged("image-5", 700, subject="v", fault="bad_headers", joins=False),
@@ -180,6 +181,8 @@ def test_what_is_right_is_found_right() -> None:
     assert repeated([*DECISIONS, WHOLE]) == 1
     with_both = replace(WHOLE, samples=WHOLE.samples | {(IMAGES, 0, 30): "image-2"})
     assert verdict(RIGHT, [with_both, ALONE, SPOILT], [NO_FACE, BROKEN]).right
+    with_copy = replace(WHOLE, samples=WHOLE.samples | {(IMAGES, 0, 31): "image-2"})
+    assert verdict(RIGHT, [with_copy, ALONE, SPOILT], LETTERS).right, "the first one was set aside"
 
 
 def swap(good: Said, **bad: object) -> Callable[[], Verdict]:
@@ -198,6 +201,10 @@ HALF = {(IMAGES, 0, 0): "image"}
         (lambda: verdict(RIGHT, DECISIONS, [SURPLUS, BROKEN]), {"lost"}),
         (swap(WHOLE, samples=HALF), {"lost", "wrong"}),
         (swap(WHOLE, samples=WHOLE.samples | {(IMAGES, 0, 7): "image"}), {"wrong"}),
+        (
+            swap(WHOLE, samples=WHOLE.samples | {(IMAGES, 0, 30): "image-2", (IMAGES, 0, 31): "image-2"}),
+            {"wrong"},
+        ),
         (swap(WHOLE, identity="ben"), {"wrong"}),
         (swap(WHOLE, identity=None), {"wrong"}),
         (swap(ALONE, identity="ann"), {"wrong"}),
