@@ -9,6 +9,7 @@ import numpy as np
 
 from index.records import ContractId
 from stream.features.detectors import (
+    SLIM_OUTPUTS,
     YUNET_OUTPUTS,
     Detector,
     GreyLandmarker,
@@ -19,7 +20,7 @@ from stream.features.detectors import (
 )
 from stream.features.errors import ModelError
 from stream.features.faces import Face, align
-from stream.features.graphs import with_any_input_size, without_prelu
+from stream.features.graphs import up_to, with_any_input_size, without_prelu
 from stream.features.models import Pack, load_files
 from stream.features.networks import Backend, BgrImage, FloatArray, Network, load_network, to_blob
 
@@ -81,7 +82,8 @@ def assemble(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEn
 
 
 def _faceplugin(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:
-    detector = load_network(files["fr_detect.onnx"], ("scores", "boxes"), backend)
+    heads = with_any_input_size(up_to(files["fr_detect.onnx"], SLIM_OUTPUTS))
+    detector = load_network(heads, tuple(SLIM_OUTPUTS), backend)
     landmarker = load_network(files["fr_landmark.onnx"], ("output",), backend)
     # Only ONNX Runtime's PReLU is slow.
     rewrite = without_prelu if backend is Backend.ONNXRUNTIME else bytes

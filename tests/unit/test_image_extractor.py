@@ -310,7 +310,7 @@ def test_yunet_as_we_decode_it_is_yunet_as_opencv_decodes_it(
 
 
 def test_the_rewritten_embedder_is_the_same_function(model_cache: Path) -> None:
-    """a·x + (1 − a)·relu(x) is PReLU: the largest difference is rounding."""
+    """a·x + relu((1 − a)·x) is PReLU, and slopes over 1 are kept: the largest difference is rounding."""
     pack = pack_named("faceplugin")
     original = load_files(pack, pack_folder(pack, model_cache))["fr_feature.onnx"]
     rewritten = without_prelu(original)
