@@ -32,6 +32,7 @@ from stream.evaluation.report import Report
 from stream.evaluation.report import as_json as report_as_json
 from stream.evaluation.samples import Cast, Condition, Sample, cast_of, extract_all, parse_condition
 from stream.evaluation.samples import Progress as Tell
+from stream.evaluation.tables import markdown
 from stream.features.extractor import Extractor
 from stream.worker.policy import policy_of
 from stream.worker.service import extractors_of
@@ -49,7 +50,10 @@ PeoplePath = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", metavar="DIR", help="Write report.json, the plots and report.html here.", file_okay=False
+        "--out",
+        metavar="DIR",
+        help="Write report.html, report.md, report.json and the plots here.",
+        file_okay=False,
     ),
 ]
 Pack = Annotated[str | None, typer.Option("--pack", help="Model pack: see `sightline models list`.")]
@@ -202,7 +206,10 @@ def _write(
         for name, png in drawn.items():
             (folder / name).write_bytes(png)
         (folder / "report.json").write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / "report.md").write_text(markdown(report), "utf-8")
         (folder / "report.html").write_text(html, "utf-8")
     except OSError as error:
         fail(f"cannot write the report to {folder} ({error.strerror}); give --out another folder")
-    err.print(f"{folder / 'report.html'} holds everything; report.json and {len(drawn)} plots lie beside it")
+    err.print(
+        f"{folder / 'report.html'} holds everything; report.md, report.json and the plots lie beside it"
+    )

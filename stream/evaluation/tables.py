@@ -108,10 +108,10 @@ def _conditions(report: Report) -> Table:
     )
 
 
-def _service_rows(found: Rates) -> Iterator[Cells]:
+def _service_rows(found: Rates, condition: str, mask: str) -> Iterator[Cells]:
     for target, one in found.service.items():
         threshold = "-" if one.threshold is None else _number(one.threshold, 2)
-        yield target, threshold, one.basis, measure(one.fnir), measure(one.fpir)
+        yield condition, mask, target, threshold, one.basis, measure(one.fnir), measure(one.fpir)
 
 
 def _service(report: Report) -> Table:
@@ -121,10 +121,11 @@ def _service(report: Report) -> Table:
         "with the wrong identity, ambiguous and conflict are misses; FPIR counts matches and ambiguous.",
         heads=("condition", "mask", "target FPIR", "threshold", "basis", "FNIR", "FPIR realised"),
         rows=tuple(
-            (condition, mask, *cells)
-            for condition, by_mask in report.conditions.items()
+            cells
+            for by_condition, suffix in ((report.conditions, ""), (report.frames, ", three photos"))
+            for condition, by_mask in by_condition.items()
             for mask, found in by_mask.items()
-            for cells in _service_rows(found)
+            for cells in _service_rows(found, condition + suffix, mask)
         ),
     )
 
@@ -250,7 +251,12 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def markdown(table: Table) -> str:
-    """The table as the documentation has it."""
+def markdown(report: Report) -> str:
+    """Every table as documentation has it."""
+    parts = (f"## {one.title}\n\n{one.note}\n\n{_markdown(one)}\n" for one in tables(report))
+    return "\n".join((f"{summary(report)}\n", *parts))
+
+
+def _markdown(table: Table) -> str:
     lines = (table.heads, ("---",) * len(table.heads), *table.rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -75,7 +75,13 @@ class Page(HTMLParser):
 
 def test_the_report_is_written_beside_its_plots(written: Path) -> None:
     """Each plot is an image with something on it."""
-    assert {path.name for path in written.iterdir()} == {*PLOTS, "report.json", "report.html", "features"}
+    assert {path.name for path in written.iterdir()} == {
+        *PLOTS,
+        "report.json",
+        "report.md",
+        "report.html",
+        "features",
+    }
     for name in PLOTS:
         image = cv2.imread(str(written / name))
         assert image is not None, name
