@@ -8,6 +8,7 @@ score −∞. S is the number of searches, B the number of resamples.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -167,13 +168,19 @@ def with_interval(
         resamples: B.
     """
     names, of_search = np.unique(identities, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    spread = [measure(weights[of_search].astype(np.float64)) for weights in drawn]
+    spread = [measure(weights[of_search]) for weights in _drawn(len(names), resamples, seed)]
     # A resample that drew nobody whom the measure is about says nothing.
     said = np.array([value for value in spread if not np.isnan(value)])
     low, high = np.quantile(said, _TAILS) if len(said) else (np.nan, np.nan)
     return Measure(value=measure(np.ones(len(identities))), low=float(low), high=float(high), n=n)
+
+
+@lru_cache(maxsize=2)
+def _drawn(identities: int, resamples: int, seed: int) -> Doubles:
+    """(B, identities): how often each was drawn. Kept, for to draw costs more than most measures do."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(identities, np.full(identities, 1 / identities), size=resamples)
+    return drawn.astype(np.float64)
 
 
 def central(values: Doubles, *, n: int) -> Measure:

@@ -96,7 +96,6 @@ def _pool(parts: Sequence[Answers]) -> Answers:
         matched=np.concatenate([part.matched for part in parts]),
         returned=np.concatenate([part.returned for part in parts]),
         threshold=None,
-        basis=parts[0].basis,
     )
 
 

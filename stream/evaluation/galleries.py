@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 
-from index.calibration import thresholds_for
 from index.evaluation import (
     Bools,
     Doubles,
@@ -28,7 +27,7 @@ from index.evaluation import (
 from index.fusion import probability
 from index.policy import Policy
 from index.records import IdentityId, Mask, Threshold
-from stream.evaluation.rates import FPIRS, Resampling
+from stream.evaluation.rates import FPIRS, Resampling, thresholds_by_target
 from stream.evaluation.report import Calibration, Realised
 from stream.evaluation.samples import Progress, Sample
 from stream.evaluation.searching import Query, small_gallery_of
@@ -86,8 +85,7 @@ def draw_galleries(
         inside = frozenset(chosen.tolist())
         part = (s for s in enrolled if columns.get(IdentityId(s.identity_id), -1) in inside)
         gallery = small_gallery_of(part, policy)
-        thresholds = {target: thresholds_for(gallery, target) for target in FPIRS}
-        drawn[size].append(Draw(columns=chosen, thresholds=thresholds))
+        drawn[size].append(Draw(columns=chosen, thresholds=thresholds_by_target(gallery)))
         progress("thresholds of drawn galleries", done, len(planned))
     return drawn
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from index.calibration import thresholds_for
+from index.calibration import thresholds_of
 from index.decision import decide
 from index.evaluation import (
     Bools,
@@ -23,6 +23,7 @@ from index.evaluation import (
     with_interval,
 )
 from index.gallery import Gallery
+from index.leave_one_out import impostor_scores
 from index.policy import Policy
 from index.records import Mask, Outcome, Threshold, Verdict
 from stream.evaluation.report import Curves, Rates, Service
@@ -63,8 +64,8 @@ class Answers:
     """The right identity was matched."""
     returned: Bools
     """Somebody was: a match, or ambiguous."""
-    threshold: float | None
-    basis: str
+    threshold: Threshold | None
+    """None where searches of several galleries are taken together."""
 
 
 def answers(
@@ -77,8 +78,7 @@ def answers(
             [s.query.mated and v.identity_id == s.query.identity_id for s, v in zip(found, said, strict=True)]
         ),
         returned=np.array([v.outcome in RETURNED_SOMEBODY for v in said]),
-        threshold=thresholds[mask].score,
-        basis=str(thresholds[mask].basis),
+        threshold=thresholds[mask],
     )
 
 
@@ -90,7 +90,19 @@ def verdicts(found: Iterable[Search], thresholds: Mapping[Mask, Threshold], poli
 def answers_by_target(found: Sequence[Search], gallery: Gallery, mask: Mask) -> Mapping[float, Answers]:
     """The service's answers at every target, with the thresholds that it derives from this gallery."""
     policy = gallery.contents().policy
-    return {target: answers(found, thresholds_for(gallery, target), policy, mask) for target in FPIRS}
+    return {
+        target: answers(found, thresholds, policy, mask)
+        for target, thresholds in thresholds_by_target(gallery).items()
+    }
+
+
+def thresholds_by_target(gallery: Gallery) -> Mapping[float, Mapping[Mask, Threshold]]:
+    """What `thresholds_for` says of each target, from the same leave-one-out searches."""
+    contents = gallery.contents()
+    impostors, identities = impostor_scores(contents), len(contents.identities)
+    return {
+        target: thresholds_of(contents.policy, impostors, target, identities=identities) for target in FPIRS
+    }
 
 
 def rates(
@@ -115,14 +127,19 @@ def rates(
         },
         service={
             str(target): Service(
-                threshold=one.threshold,
-                basis=one.basis,
+                threshold=None if one.threshold is None else _with_interval(one.threshold),
+                basis="" if one.threshold is None else str(one.threshold.basis),
                 fnir=resampling.share(~one.matched, searches.mated, searches),
                 fpir=resampling.share(one.returned, ~searches.mated, searches),
             )
             for target, one in said.items()
         },
     )
+
+
+def _with_interval(threshold: Threshold) -> Measure:
+    low, high = threshold.interval or (np.nan, np.nan)
+    return Measure(value=threshold.score, low=low, high=high, n=threshold.searches)
 
 
 def rates_of(found: Sequence[Search], gallery: Gallery, mask: Mask, resampling: Resampling) -> Rates:

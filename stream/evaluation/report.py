@@ -42,8 +42,8 @@ class Run:
 class Service:
     """What an operator gets who sets a target: the service's own threshold, margin and conflict rule."""
 
-    threshold: float | None
-    """None where searches of several galleries are taken together."""
+    threshold: Measure | None
+    """N are leave-one-out searches. None where searches of several galleries are taken together."""
     basis: str
     fnir: Measure
     """Share of mated searches that were not a match with the right identity."""

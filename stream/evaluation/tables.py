@@ -24,11 +24,12 @@ class Table:
     rows: tuple[Cells, ...]
 
 
-def measure(one: Measure) -> str:
+def measure(one: Measure, *, digits: int = 4) -> str:
     """`0.0232 [0.011, 0.042]`; a dash where there was nothing to measure."""
     if isnan(one.value):
         return "-"
-    return f"{_number(one.value, 4)} [{_number(one.low, 3)}, {_number(one.high, 3)}]"
+    interval = "" if isnan(one.low) else f" [{_number(one.low, digits - 1)}, {_number(one.high, digits - 1)}]"
+    return f"{_number(one.value, digits)}{interval}"
 
 
 def tables(report: Report) -> tuple[Table, ...]:
@@ -110,7 +111,7 @@ def _conditions(report: Report) -> Table:
 
 def _service_rows(found: Rates, condition: str, mask: str) -> Iterator[Cells]:
     for target, one in found.service.items():
-        threshold = "-" if one.threshold is None else _number(one.threshold, 2)
+        threshold = "-" if one.threshold is None else measure(one.threshold, digits=2)
         yield condition, mask, target, threshold, one.basis, measure(one.fnir), measure(one.fpir)
 
 
