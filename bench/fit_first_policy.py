@@ -20,10 +20,10 @@ import numpy.typing as npt
 from labelled_features import DEFAULT_DATA, LabelledSample, labelled_samples
 from sklearn.linear_model import LogisticRegression
 
-from index.calibration import fit_affine_llr
+from index.calibration import fit_affine_llr, with_tails
+from index.faiss_gallery import FaissGallery
 from index.policy import Affine, MaskRow, ModalityRow, Policy, ProbabilityRow
-from index.records import IMAGE, TEXT, Mask
-from index.tail import tail_slope, threshold_estimate
+from index.records import IMAGE, TEXT, IdentityId, Mask, Template, TemplateId
 from index.vectors import centre
 from stream.demo.folders import read_people
 from stream.demo.people import Role
@@ -88,19 +88,26 @@ def fit_weight(s: Floats, t: Floats, pairs: Pairs) -> float:
 
 
 def fit_mask(fused: Floats, pairs: Pairs, *, may_match: bool) -> MaskRow:
-    """The affine map of a mask, and a threshold from the best non-mated score of each first sample."""
+    """The affine map of a mask; its tail is fitted when the map is known (`with_tails`)."""
     llr = fit_affine_llr(fused[pairs.mated], fused[pairs.non_mated])
-    llr = Affine(scale=round(llr.scale, 4), bias=round(llr.bias, 4))
-    first = ~np.tril(pairs.mated).any(axis=1)
-    best = np.where(pairs.non_mated, llr.scale * fused + llr.bias, -np.inf)[first].max(axis=1)
-    slope = round(tail_slope(best), 4)
     return MaskRow(
-        scale=llr.scale,
-        bias=llr.bias,
-        may_match=may_match,
-        fallback_threshold=round(threshold_estimate(best, TARGET_FPIR, prior_slope=slope).score, 4),
-        tail_slope=slope,
+        scale=round(llr.scale, 4), bias=round(llr.bias, 4), may_match=may_match, fallback_threshold=0.0
     )
+
+
+def enrolled(policy: Policy, samples: Sequence[LabelledSample]) -> FaissGallery:
+    """A gallery of everybody."""
+    gallery = FaissGallery(policy)
+    for sample in samples:
+        if sample.features:
+            gallery.enrol(
+                Template(
+                    identity_id=IdentityId(sample.identity_id),
+                    template_id=TemplateId(sample.labelled.photo.name),
+                    features=sample.features,
+                )
+            )
+    return gallery
 
 
 def fit_probability(llr: Floats, names: npt.NDArray[np.str_]) -> ProbabilityRow:
@@ -141,7 +148,7 @@ def fit(pack: str, samples: Sequence[LabelledSample], image: Extractor, text: Ex
         frozenset({IMAGE, TEXT}): fit_mask(pairs.s + weight * clipped, pairs, may_match=True),
     }
     alone = masks[frozenset({IMAGE})]
-    return Policy(
+    policy = Policy(
         policy_id=f"{pack}-first-1",
         rows=(
             ModalityRow(
@@ -162,6 +169,7 @@ def fit(pack: str, samples: Sequence[LabelledSample], image: Extractor, text: Ex
         target_fpir=TARGET_FPIR,
         contracts={IMAGE: image.contract_id, TEXT: text.contract_id},
     )
+    return with_tails(enrolled(policy, samples).contents())
 
 
 def write_text_weights(data: Path) -> None:

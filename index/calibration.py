@@ -7,16 +7,18 @@ itself, is a stranger to the others.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from index.errors import PolicyError
 from index.gallery import Gallery
-from index.leave_one_out import SEARCHES, impostor_scores
+from index.leave_one_out import SEARCHES, impostor_scores, lot
 from index.policy import Affine, Policy
 from index.records import Basis, Mask, Threshold
-from index.tail import threshold_estimate
+from index.roll import Contents
+from index.tail import tail_slope, threshold_estimate
 
 Doubles = npt.NDArray[np.float64]
 TargetFpir = float | Mapping[Mask, float]
@@ -81,6 +83,35 @@ def _threshold(policy: Policy, mask: Mask, scores: Doubles, target_fpir: float, 
         searches=n,
         interval=interval,
     )
+
+
+def with_tails(contents: Contents) -> Policy:
+    """The policy of a calibration gallery with the impostor tails of its people, for each probe mask.
+
+    The slope is for galleries too small to show their own, and is greater in small ones: it is measured in
+    quarters of the people, by lot. The constant for those smaller still is the threshold among all of them.
+
+    Args:
+        contents: Of a gallery of all calibration people.
+
+    Returns:
+        The policy with `tail_slope` and `fallback_threshold`; as they were for a mask that nobody has.
+    """
+    policy = contents.policy
+    by_lot = sorted(contents.identities, key=lot)
+    quarters = [
+        replace(contents, identities={name: contents.identities[name] for name in by_lot[turn::4]})
+        for turn in range(4)
+    ]
+    tails = [impostor_scores(quarter) for quarter in quarters]
+    masks = dict(policy.masks)
+    for mask, scores in impostor_scores(contents).items():
+        known = [tail[mask] for tail in tails if len(tail[mask])]
+        if known:
+            slope = round(tail_slope(known), 4)
+            constant = threshold_estimate(scores, policy.target(mask), prior_slope=slope).score
+            masks[mask] = replace(masks[mask], tail_slope=slope, fallback_threshold=round(constant, 4))
+    return replace(policy, masks=masks)
 
 
 def threshold_at_fpir(impostor_scores: npt.ArrayLike, fpir: float) -> float:

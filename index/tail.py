@@ -7,6 +7,7 @@ was asked for, on average. So the threshold is a quantile of the *next* score gi
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,10 +82,16 @@ def threshold_estimate(scores: Doubles, fpir: float, *, prior_slope: float = PRI
     )
 
 
-def tail_slope(scores: Doubles) -> float:
-    """β of a calibration set's (n,) impostor scores, n >= 1, in nats: the next gallery's `prior_slope`."""
-    tail = _tail(np.sort(scores), PRIOR_SLOPE)
-    return tail.sum / tail.excesses
+def tail_slope(galleries: Iterable[Doubles]) -> float:
+    """β over some galleries' impostor scores, in nats, drawn to `PRIOR_SLOPE`: others' `prior_slope`.
+
+    Args:
+        galleries: (n,) scores of each, n >= 1.
+    """
+    tails = [_tail(np.sort(scores), PRIOR_SLOPE) for scores in galleries]
+    known = PRIOR_EXCESSES * (len(tails) - 1)
+    total = sum(tail.sum for tail in tails) - known * PRIOR_SLOPE
+    return total / (sum(tail.excesses for tail in tails) - known)
 
 
 def _tail(ordered: Doubles, prior_slope: float) -> _Tail:

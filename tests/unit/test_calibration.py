@@ -10,15 +10,17 @@ import pytest
 from index.calibration import (
     SMALLEST_GALLERY,
     fit_affine_llr,
-    impostor_scores,
     threshold_at_fpir,
     thresholds_for,
+    with_tails,
 )
 from index.errors import PolicyError
 from index.exact import ExactGallery
 from index.faiss_gallery import FaissGallery
+from index.leave_one_out import impostor_scores, lot
 from index.policy import Policy
 from index.records import IMAGE, TEXT, Basis, IdentityId, Mask, Modality, Template
+from index.tail import tail_slope
 from tests.factories import AUDIO, crossed, feature, modality_rows, people, policy, template
 
 FACE, DESCRIPTION = frozenset({IMAGE}), frozenset({TEXT})
@@ -205,6 +207,23 @@ def test_few_searches_lean_on_the_slope_of_the_policy() -> None:
         return thresholds_for(gallery_of(enrolled(40), policy(masks=masks)), 0.001)[FACE].score
 
     assert score(0.5) < score(2.0)
+
+
+def test_a_calibration_gallery_gives_the_policy_its_tails() -> None:
+    """Slopes from its quarters, by lot; the constant is its own threshold; what nobody has stays as is."""
+    rules = policy(IMAGE, TEXT, AUDIO)
+    contents = gallery_of(enrolled(80), rules).contents()
+    fitted = with_tails(contents)
+    names = sorted(contents.identities, key=lot)
+    quarters = [[t for n in names[turn::4] for t in contents.identities[n].templates] for turn in range(4)]
+    slope = tail_slope(impostor_scores(gallery_of(q, rules).contents())[FACE] for q in quarters)
+    face = fitted.masks[FACE]
+    assert face.tail_slope == pytest.approx(slope, abs=1e-4)
+    assert face.fallback_threshold == pytest.approx(
+        thresholds_for(gallery_of(enrolled(80), fitted), fitted.target_fpir)[FACE].score, abs=1e-4
+    )
+    sound = frozenset({AUDIO})
+    assert fitted.masks[sound] == rules.masks[sound]
 
 
 def test_an_empty_gallery_has_thresholds_too() -> None:
