@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from index.decision import decide
+from index.policy import Policy
 from index.records import ContractId, Feature, Modality
 from index.vectors import unit
 from stream.decision_record import decision_id
@@ -16,17 +17,22 @@ from stream.events import Decision, GalleryState, Probe, ProbeSample
 from stream.live_gallery import LiveGallery
 
 
-def fuse_samples(samples: Iterable[ProbeSample]) -> Mapping[Modality, Feature]:
+def fuse_samples(samples: Iterable[ProbeSample], policy: Policy) -> Mapping[Modality, Feature]:
     """One feature per modality: the mean of its samples' vectors weighted by quality, of unit norm again.
 
-    A sample whose quality is unknown weighs as much as the mean of those that are known. The fused quality
-    is the best of the samples': the mean of a good and a bad photo is not a bad photo.
+    A sample whose quality is unknown weighs as much as the mean of those that are known. One under the
+    policy's floor is no evidence: it is left out where there are others, and alone it keeps its quality, by
+    which the search passes it over. The fused quality is the best of the samples'.
     """
     by_modality: dict[Modality, list[Feature]] = defaultdict(list)
     for sample in samples:
         if sample.event.modality is not None:
             by_modality[sample.event.modality].append(sample.feature)
-    return {modality: fuse_features(features) for modality, features in sorted(by_modality.items())}
+    fused = {}
+    for modality, features in sorted(by_modality.items()):
+        evidence = [feature for feature in features if not policy.weak({modality: feature})]
+        fused[modality] = fuse_features(evidence or features)
+    return fused
 
 
 def fuse_features(features: Sequence[Feature]) -> Feature:
@@ -56,7 +62,7 @@ class Recogniser:
 
     def decide(self, probe: Probe) -> Decision:
         """The decision about a probe at the gallery's present version. Pure but for that version."""
-        features = fuse_samples(probe.samples)
+        features = fuse_samples(probe.samples, self._gallery.policy)
         result, thresholds = self._gallery.search(features, self._candidates)
         verdict = decide(result, features, thresholds, self._gallery.policy)
         covered = (

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,30 +44,41 @@ class FaceEncoder:
     std: tuple[float, ...]
     contract_id: ContractId
     dimension: int
+    mirror: bool = False
+    """Whether a face and its mirror image are embedded and averaged, at the price of a second run."""
 
     def embed(self, image: BgrImage, face: Face) -> FloatArray | None:
         """(D,) float32, its norm as the network gives it; None where the face has no pixels in the image."""
         points = self.landmark(image, face)
         if points is None or not np.isfinite(points).all():
             return None
-        (embedding,) = self.network(to_blob(align(image, points), mean=self.mean, std=self.std))
+        face_px = align(image, points)
+        if not self.mirror:
+            return self._embedding(face_px)
+        # The points that faces are aligned to are nearly symmetric: a mirrored crop is as well aligned.
+        mirrored: FloatArray = (self._embedding(face_px) + self._embedding(face_px[:, ::-1])) / np.float32(2)
+        return mirrored
+
+    def _embedding(self, face_px: BgrImage) -> FloatArray:
+        (embedding,) = self.network(to_blob(face_px, mean=self.mean, std=self.std))
         return embedding.reshape(self.dimension)
 
 
-def contract_of(pack: Pack) -> ContractId:
+def contract_of(pack: Pack, *, mirror: bool = False) -> ContractId:
     """`<pack>-<D>-<8 hex>`: the same for everything that moves no vector, such as the backend."""
-    parts = [pack.name, PREPROCESSING, *(file.sha256 for file in pack.files)]
+    parts = [pack.name, PREPROCESSING, *(file.sha256 for file in pack.files), *(["mirror"] if mirror else [])]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
     return ContractId(f"{pack.name}-{pack.dimension}-{digest}")
 
 
-def load_encoder(pack: Pack, folder: Path, backend: Backend) -> FaceEncoder:
-    """The encoder of a pack whose files lie in a folder.
+def load_encoder(pack: Pack, folder: Path, backend: Backend, *, mirror: bool = False) -> FaceEncoder:
+    """The encoder of a pack whose files lie in a folder; `mirror` as in `FaceEncoder`.
 
     Raises:
         ModelError: A file is missing or not the registered one, or the backend cannot load it.
     """
-    return assemble(pack, load_files(pack, folder), backend)
+    encoder = assemble(pack, load_files(pack, folder), backend)
+    return replace(encoder, mirror=mirror, contract_id=contract_of(pack, mirror=mirror))
 
 
 def assemble(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:

@@ -24,6 +24,8 @@ class ExtractorConfig:
     """Holds `models/<pack>/`."""
     pack: str = "faceplugin"
     backend: Backend = Backend.ONNXRUNTIME
+    mirror: bool = False
+    """See `FaceEncoder`."""
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     max_text_chars: int = 4_096
     one_face: bool = False
@@ -35,7 +37,8 @@ ExtractorFactory = Callable[[ExtractorConfig], Extractor]
 
 def _image(config: ExtractorConfig) -> Extractor:
     pack = pack_named(config.pack)
-    encoder = load_encoder(pack, pack_folder(pack, config.cache_dir), config.backend)
+    folder = pack_folder(pack, config.cache_dir)
+    encoder = load_encoder(pack, folder, config.backend, mirror=config.mirror)
     return ImageExtractor(encoder=encoder, limits=config.image_limits, one_face=config.one_face)
 
 

@@ -287,6 +287,7 @@ def extractors_of(
             cache_dir=settings.cache_dir,
             pack=settings.pack,
             backend=Backend(settings.backend),
+            mirror=settings.mirror,
             image_limits=ImageLimits(
                 max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels
             ),

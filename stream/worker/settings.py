@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     pack: str = "faceplugin"
     """Model pack of the image extractor: see `sightline models list`."""
     backend: Literal["onnxruntime", "opencv"] = "onnxruntime"
+    mirror: bool = False
+    """Average each face with its mirror image: another contract, which needs a policy of its own."""
     policy: Path | None = None
     """A policy file; None takes the one shipped with the pack."""
     target_fpir: Share | None = None

@@ -15,6 +15,7 @@ from stream.features.cv import MAX_DECODED_PIXELS, cv2
 from stream.features.encoders import contract_of, load_encoder
 from stream.features.errors import FeatureError, ModelError
 from stream.features.extractor import EMBEDDING_CONTENT_TYPE, Unusable
+from stream.features.faces import ARCFACE_POINTS, CROP_PX, Face
 from stream.features.graphs import without_prelu
 from stream.features.guards import UNDECLARED, ImageLimits
 from stream.features.image import WORKING_SIDE_PX, ImageExtractor
@@ -332,6 +333,38 @@ def test_the_contract_names_pack_and_dimension_and_changes_with_any_file() -> No
     first, *rest = pack.files
     assert contract_of(replace(pack, files=(replace(first, sha256="0" * 64), *rest))) != contract
     assert contract_of(pack_named("mobilefacenet")) != contract
+
+
+def test_with_its_mirror_image_a_face_looks_the_same_either_way(model_cache: Path, photo: bytes) -> None:
+    """The mean of both runs knows no left and right."""
+    pack = pack_named("faceplugin")
+    plain = load_encoder(pack, pack_folder(pack, model_cache), Backend.ONNXRUNTIME)
+    upright = cv2.resize(pixels(photo), (CROP_PX, CROP_PX))
+    face = Face(left=0, top=0, width=CROP_PX, height=CROP_PX, score=1.0)
+    where_they_belong = replace(plain, landmark=lambda _image, _face: ARCFACE_POINTS)
+    both = replace(where_they_belong, mirror=True)
+    turned = np.ascontiguousarray(upright[:, ::-1])
+    one, other, mean = (
+        e.embed(i, face)
+        for e, i in ((where_they_belong, upright), (where_they_belong, turned), (both, upright))
+    )
+    assert one is not None
+    assert other is not None
+    assert not np.allclose(one, other, atol=1e-3)
+    np.testing.assert_allclose(mean, (one + other) / 2, atol=SAME_FUNCTION)
+    np.testing.assert_allclose(both.embed(turned, face), mean, atol=SAME_FUNCTION)
+
+
+def test_vectors_with_and_without_the_mirror_image_have_two_contracts(model_cache: Path) -> None:
+    """They must never meet in one search; without it the contract is what it was."""
+    pack = pack_named("faceplugin")
+    plain, mirror = (
+        load_encoder(pack, pack_folder(pack, model_cache), Backend.ONNXRUNTIME, mirror=m)
+        for m in (False, True)
+    )
+    assert plain.contract_id == contract_of(pack) != mirror.contract_id
+    assert mirror.contract_id == contract_of(pack, mirror=True)
+    assert mirror.mirror
 
 
 @pytest.mark.parametrize("backend", list(Backend))
