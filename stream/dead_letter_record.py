@@ -8,6 +8,8 @@ from stream.events import RawRecord, Rejected, Source
 from stream.reasons import Reason, Stage
 
 PREFIX = "sightline_dlq_"
+FACTS = ("reason", "stage", "topic", "partition", "offset", "timestamp", "error")
+"""The headers of ours, without their prefix."""
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 

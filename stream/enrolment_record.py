@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -105,6 +105,16 @@ class _ResultPart(_Wire):
     detail: str
     warnings: tuple[str, ...] = ()
     resembles: _ResemblancePart | None = None
+
+
+def request_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON Schema of a request's value; fields named after modalities are extras of it."""
+    return _RequestPart.model_json_schema(ref_template=ref_template)
+
+
+def result_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON Schema of a result's value."""
+    return _ResultPart.model_json_schema(ref_template=ref_template)
 
 
 class _FaultError(Exception):

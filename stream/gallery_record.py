@@ -5,7 +5,7 @@ Vectors are base64 of little-endian float32: exact, and a third of the size of t
 
 import binascii
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +38,11 @@ class _TemplatePart(_Wire):
     metadata: Mapping[str, str] = Field(default_factory=dict)
     consent_ref: str | None = None
     expires_at_ms: int | None = None
+
+
+def template_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON Schema of a template's value."""
+    return _TemplatePart.model_json_schema(ref_template=ref_template)
 
 
 def template_key(identity_id: IdentityId, template_id: TemplateId) -> bytes:

@@ -55,6 +55,7 @@ COMMANDS: Mapping[str, Entry] = {
         "wrong.",
     ),
     "config": _entry("config", "app", "Settings: show each value and where it came from."),
+    "asyncapi": _entry("asyncapi", "asyncapi", "Print the contract on the wire as AsyncAPI 3."),
     "version": _entry("version", "version", "Show the versions of Sightline and of what it stands on."),
 }
 """In the order of the help."""

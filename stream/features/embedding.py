@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +24,11 @@ class _Wire(BaseModel):
     contract_id: str = Field(max_length=256)
     vector: list[float]
     quality: float | None = None
+
+
+def embedding_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON Schema of an embedding's value."""
+    return _Wire.model_json_schema(ref_template=ref_template)
 
 
 def read_embedding(data: bytes, *, contract_id: ContractId, dimension: int) -> Feature | Unusable:
