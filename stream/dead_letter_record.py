@@ -9,7 +9,9 @@ from stream.reasons import Reason, Stage
 
 PREFIX = "sightline_dlq_"
 FACTS = ("reason", "stage", "topic", "partition", "offset", "timestamp", "error")
-"""The headers of ours, without their prefix."""
+"""The headers of ours that every dead letter has, without their prefix."""
+SETTLED = PREFIX + "settled_ms"
+"""As a decision's, where the worker knew it."""
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -32,8 +34,10 @@ class DeadLetter:
     """The original's."""
 
 
-def encode_dead_letter(record: RawRecord, *, reason: Reason, stage: Stage, error: str) -> Outgoing:
-    """The original as it was, with the seven headers that say what became of it.
+def encode_dead_letter(
+    record: RawRecord, *, reason: Reason, stage: Stage, error: str, settled_ms: int | None = None
+) -> Outgoing:
+    """The original as it was, with the headers that say what became of it.
 
     Headers of these names that the original brought along are dropped: they would speak for somebody else.
     """
@@ -47,6 +51,8 @@ def encode_dead_letter(record: RawRecord, *, reason: Reason, stage: Stage, error
         "timestamp": str(record.timestamp_ms),
         "error": _UNPRINTABLE.sub(" ", error)[:MAX_DETAIL_CHARS],
     }
+    if settled_ms is not None:
+        facts["settled_ms"] = str(settled_ms)
     ours = tuple((PREFIX + name, text.encode("utf-8", "replace")) for name, text in facts.items())
     return Outgoing(key=record.key, value=record.value, headers=(*_originals(record.headers), *ours))
 

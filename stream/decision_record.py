@@ -34,6 +34,7 @@ SCHEMA_VERSION = 1
 EVENT_TYPE = "sightline.decision.v1"
 DEFAULT_ORIGIN = "sightline"
 ID_HEX_DIGITS = 32
+SETTLED = "sightline_settled_ms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Timing:
     extract_ms: float
     search_ms: float
     total_ms: float
+    settled_ms: int | None = None
+    """Event time before which nothing waited any more in the decision's partition."""
 
 
 def decision_id(subject_id: SubjectId, events: Iterable[Event], *, final: bool = True) -> str:
@@ -102,6 +105,7 @@ def decision_headers(decision: Decision, timing: Timing, *, origin: str = DEFAUL
         ("sightline_latency_extract_ms", f"{timing.extract_ms:.3f}".encode()),
         ("sightline_latency_search_ms", f"{timing.search_ms:.3f}".encode()),
         ("sightline_latency_total_ms", f"{timing.total_ms:.3f}".encode()),
+        *(() if timing.settled_ms is None else ((SETTLED, str(timing.settled_ms).encode()),)),
     )
 
 

@@ -57,6 +57,7 @@ class SubjectJoin:
     def __init__(self, policy: JoinPolicy) -> None:
         self._policy = policy
         self._watermark_ms: int | None = None
+        self._settled_ms = 0
         self._subjects: dict[SubjectId, SubjectWindows] = {}
         self._due: list[tuple[int, SubjectId]] = []
         """A heap. An entry that is not its subject's `scheduled_ms` is stale."""
@@ -146,13 +147,18 @@ class SubjectJoin:
         for key in keys:
             self._remember((key.origin, key.event_id), key.event_time_ms)
 
+    def seed_settled(self, time_ms: int) -> None:
+        """What happened before this is late, whatever the watermark. For recovery, before any event."""
+        self._settled_ms = time_ms
+
     @property
     def _horizon_ms(self) -> int | None:
         return None if self._watermark_ms is None else self._watermark_ms - self._policy.grace_ms
 
     def _late(self, event: Event, subject: SubjectWindows | None) -> Late | None:
         time_ms = event.event_time_ms
-        behind_ms = 0 if self._horizon_ms is None else max(0, self._horizon_ms - time_ms)
+        horizon_ms = self._settled_ms if self._horizon_ms is None else max(self._horizon_ms, self._settled_ms)
+        behind_ms = max(0, horizon_ms - time_ms)
         if behind_ms and not (subject and subject.waits_for(time_ms)):
             return Late(event=event, late_by_ms=behind_ms, reason=Reason.LATE)
         # A marker in a decided window is no news: the subject was complete before its end was announced.

@@ -6,13 +6,14 @@ joined, is acknowledged and not processed; one whose sample was unusable is join
 dead-lettered twice.
 
 The watermark is not recovered: inputs that were held may be far behind it, and must not be late when they
-come again. So a copy of an event is known across a restart if it was appended within a window, a grace and
-the skew of its original's decision; an older one is late as soon as every topic has shown its time again.
+come again. What is recovered is the event time before which nothing was held any more: every output carries
+it, and what happened before is late, as it would have been. Copies of later events are known by their keys.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from stream import dead_letter_record, decision_record
 from stream.dead_letter_record import decode_dead_letter
 from stream.decision_record import decode_decision
 from stream.events import RawRecord, Rejected, Source, SubjectId, Window
@@ -43,6 +44,8 @@ class Covered:
     windows: tuple[DecidedWindow, ...] = ()
     announced: tuple[Announced, ...] = ()
     """Decisions that may still be revised, in the order in which they were delivered."""
+    settled_ms: int | None = None
+    """Event time before which nothing waited any more: an input of before that is late."""
     unreadable: int = 0
     """Records of the tail that this version cannot read: more than 0 means inputs may be decided again."""
 
@@ -55,6 +58,8 @@ class Covered:
         for decided in self.windows:
             join.seed_decided(decided.subject_id, decided.window)
         join.seed_seen(self.seen)
+        if self.settled_ms is not None:
+            join.seed_settled(self.settled_ms)
 
 
 class TailFold:
@@ -68,13 +73,16 @@ class TailFold:
         self._seen: dict[SeenKey, None] = {}
         self._windows: dict[DecidedWindow, None] = {}
         self._announced: dict[str, Announced] = {}
+        self._settled_ms: int | None = None
         self._unreadable = 0
 
     def add(self, record: RawRecord) -> None:
         """Takes in a record of the matches topic; any other topic's is read as a dead letter."""
         if record.source.topic == self._matches_topic:
+            self._add_settled(record, decision_record.SETTLED)
             self._add_decision(record)
         else:
+            self._add_settled(record, dead_letter_record.SETTLED)
             self._add_dead_letter(record)
 
     def covered(self) -> Covered:
@@ -90,8 +98,15 @@ class TailFold:
                 for told in self._announced.values()
                 if (open_inputs := told.inputs - self._decided)
             ),
+            settled_ms=self._settled_ms,
             unreadable=self._unreadable,
         )
+
+    def _add_settled(self, record: RawRecord, header: str) -> None:
+        """By the header of this topic alone: a dead letter carries whatever its producer wrote."""
+        for name, value in record.headers:
+            if name == header and value.isdigit():
+                self._settled_ms = max(self._settled_ms or 0, int(value))
 
     def _add_decision(self, record: RawRecord) -> None:
         decision = decode_decision(record)
@@ -132,11 +147,13 @@ def read_back_to_ms(
 
     A decision that covers an uncommitted input was appended after it. Decisions of windows that the input
     could still fall into may be older, by a window, the grace, and as far as event times may run ahead of the
-    broker's clock.
+    broker's clock. The last output is always read: it says what is settled, and what that leaves open is
+    known by the keys of as long before.
 
     Args:
-        oldest_uncommitted_ms: Append time of the oldest uncommitted input of each topic that has one.
-        now_ms: Stands in where every input is committed: only the memory of windows and keys is needed then.
+        oldest_uncommitted_ms: Append time of the oldest uncommitted input of each topic that has one, and of
+            the partition's last output.
+        now_ms: Stands in where there is none of them.
         window_ms: As in the join's policy.
         grace_ms: As in the join's policy.
         max_skew_ms: As in the clock.

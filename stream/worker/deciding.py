@@ -85,7 +85,11 @@ class Deciding:
         if state.revoked:
             return
         letter = encode_dead_letter(
-            record, reason=rejected.reason, stage=rejected.stage, error=rejected.detail
+            record,
+            reason=rejected.reason,
+            stage=rejected.stage,
+            error=rejected.detail,
+            settled_ms=state.settled_ms,
         )
         with stage(self._observer, "deliver"):
             await self._publisher.send(self._topics.dead_letters, letter, partition=state.number)
@@ -140,6 +144,7 @@ class Deciding:
             extract_ms=(extracted_s - joined_s) * 1000,
             search_ms=(decided_s - extracted_s) * 1000,
             total_ms=(decided_s - append_s) * 1000,
+            settled_ms=state.settled_ms,
         )
         with stage(self._observer, "deliver"):
             await self._publisher.send(

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
+from heapq import heappop, heappush
 from typing import Any
 
 from index.records import Feature
 from stream.clock import PartitionClock
-from stream.events import RawRecord, Source, SubjectId
+from stream.events import Event, RawRecord, Source, SubjectId
 from stream.features.extractor import Unusable
 from stream.join import JoinPolicy, SubjectJoin
 from stream.revisions import Announcements, Revisions
@@ -29,6 +30,9 @@ class PartitionState:
         self.features: dict[Source, asyncio.Task[Feature | Unusable]] = {}
         self.append_ms: dict[Source, int] = {}
         """When the broker appended each record that is under way, in the order of arrival."""
+        self._waiting: list[tuple[int, Source]] = []
+        """A heap: event time and place of what the join took in; stale where its append is gone."""
+        self._window_and_grace_ms = policy.window_ms + policy.grace_ms
         self.revoked = False
         self._frontiers = {topic: AckFrontier() for topic in tail.first_offset}
         self._unacked: dict[str, deque[tuple[int, Any]]] = {topic: deque() for topic in tail.first_offset}
@@ -49,6 +53,23 @@ class PartitionState:
         """
         self.next_offset[record.source.topic] = record.source.offset + 1
         self.append_ms[record.source] = record.timestamp_ms
+
+    def waits(self, event: Event) -> None:
+        """Notes an event that the join took in: it is not settled before its decision is delivered."""
+        heappush(self._waiting, (event.event_time_ms, event.source))
+
+    @property
+    def settled_ms(self) -> int | None:
+        """Nothing of before this event time waits, and what comes of it is late; None without a watermark.
+
+        No open window begins a window and a grace behind the watermark.
+        """
+        if self.clock.watermark_ms is None:
+            return None
+        while self._waiting and self._waiting[0][1] not in self.append_ms:
+            heappop(self._waiting)
+        late_ms = self.clock.watermark_ms - self._window_and_grace_ms
+        return min(late_ms, self._waiting[0][0]) if self._waiting else late_ms
 
     def done(self, *sources: Source) -> None:
         """Notes that these records need nothing more; acknowledges, in offset order, all that may be by now.

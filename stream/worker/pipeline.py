@@ -246,6 +246,7 @@ class Pipeline:
             self._observer.observe(EventDuplicated(modality=modality))
             self._done(state, event.source)
         else:
+            state.waits(event)
             self._observer.observe(EventAccepted(modality=modality))
         self._take(state, step)
 

@@ -4,7 +4,7 @@ Offsets are committed after decisions are delivered, so a worker that takes a pa
 that have their decision. Without the tail of the output it would decide them again, and half of a subject
 whose other half was committed would be decided wrongly. How far back the tail reaches is a matter of time:
 to the append time of the oldest uncommitted input, which is never later than that of any decision that
-covers it.
+covers it, and to the last output, however long ago that was.
 """
 
 import asyncio
@@ -78,11 +78,20 @@ class TailReader:
         async with peeking(self._settings) as peeker:
             begins = await peeker.beginning_offsets(inputs)
             first = {tp: max(committed.get(tp, 0), begins[tp]) for tp in inputs}
-            oldest_ms = await first_timestamps(peeker, first)
+            ends = await peeker.end_offsets([TopicPartition(t, n) for t in self._outputs for n in numbers])
+            last = {tp: end - 1 for tp, end in ends.items() if end > 0}
+            peeked_ms = await first_timestamps(peeker, first | last)
         now_ms = int(time.time() * 1000)
+        last_output_ms = {
+            n: max((ms for tp, ms in peeked_ms.items() if tp.partition == n and tp in last), default=now_ms)
+            for n in numbers
+        }
         since = {
             n: read_back_to_ms(
-                [ms for tp, ms in oldest_ms.items() if tp.partition == n],
+                [
+                    last_output_ms[n],
+                    *(peeked_ms[tp] for tp in first if tp.partition == n and tp in peeked_ms),
+                ],
                 now_ms=now_ms,
                 window_ms=self._settings.window_ms,
                 grace_ms=self._settings.grace_ms,

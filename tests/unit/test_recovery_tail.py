@@ -138,3 +138,34 @@ def test_the_tail_reaches_back_by_window_grace_and_skew(oldest_ms: list[int], ex
     """From the oldest uncommitted input, as far as a decided window it could fall into may reach."""
     back_ms = read_back_to_ms(oldest_ms, now_ms=10_000, window_ms=100, grace_ms=50, max_skew_ms=10)
     assert back_ms == expected_ms
+
+
+def with_header(record: RawRecord, name: str, value: bytes) -> RawRecord:
+    return replace(record, headers=(*record.headers, (name, value)))
+
+
+def test_what_was_settled_before_the_crash_is_late_after_it() -> None:
+    """A copy of long ago is turned away though no clock has shown a time; what was held is taken again."""
+    told = [
+        with_header(decided(image(1_010)), "sightline_settled_ms", b"900"),
+        with_header(decided(image(1_020)), "sightline_settled_ms", b"700"),
+    ]
+    covered = fold(*told)
+    assert covered.settled_ms == 900
+    join = SubjectJoin(join_policy())
+    covered.seed(join)
+    old, _ = join.accept(image(899, subject="t"), None)
+    held, _ = join.accept(image(900, subject="u"), None)
+    assert isinstance(old, Late)
+    assert (old.reason, old.late_by_ms) == (Reason.LATE, 1)
+    assert not isinstance(held, Late)
+
+
+def test_a_dead_letter_says_what_is_settled_and_its_producer_does_not() -> None:
+    """It carries the original's headers, whatever they are."""
+    forged = [("sightline_settled_ms", b"99999"), ("sightline_dlq_settled_ms", b"99999")]
+    original = raw(headers=forged, partition=0)
+    sent = encode_dead_letter(original, reason=Reason.LATE, stage=Stage.JOIN, error="", settled_ms=800)
+    assert fold(raw(sent.value, key=sent.key, headers=sent.headers, topic="dead-letters")).settled_ms == 800
+    silent = encode_dead_letter(original, reason=Reason.LATE, stage=Stage.JOIN, error="")
+    assert fold(raw(silent.value, headers=silent.headers, topic="dead-letters")).settled_ms is None

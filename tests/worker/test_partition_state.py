@@ -79,3 +79,19 @@ def test_the_join_knows_what_the_tail_of_the_output_says() -> None:
     assert isinstance(half, Late)
     assert isinstance(copy, Duplicate)
     assert half.event.modality == Modality("text")
+
+
+def test_what_waits_is_not_settled() -> None:
+    """Not before its decision is delivered: it comes again after a crash, and must not be late then."""
+    partition = state()
+    assert partition.settled_ms is None
+    opened(partition, 3, 4)
+    for offset, time_ms in ((3, 700), (4, 650)):
+        partition.waits(image(time_ms, offset=offset))
+    for topic in (IMAGE_TOPIC, TEXT_TOPIC):
+        partition.clock.observe(topic, 1_000, 1_000)
+    assert partition.settled_ms == 650
+    partition.done(at(4))
+    assert partition.settled_ms == 700
+    partition.done(at(3))
+    assert partition.settled_ms == 1_000 - POLICY.window_ms - POLICY.grace_ms
