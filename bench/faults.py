@@ -5,12 +5,14 @@ librdkafka reads what the service said; the verdict names every difference.
 
     python bench/faults.py --list
     python bench/faults.py --scenario storm --seed 3 [--json]
-    python bench/faults.py --scenario all --seeds 3 --json > faults.json
+    python bench/faults.py --scenario all --seeds 3 --json > faults.jsonl
+    python bench/faults.py --table faults.jsonl
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,14 @@ from faultlab.lab import Report, run
 from faultlab.scenarios import SCENARIOS
 
 FINDINGS_SHOWN = 10
+FOUND = ("lost", "wrong", "different", "twice")
 
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report as one JSON object: counts of what was found, and the first of each."""
     plain = asdict(report)
     findings = {name: found[:FINDINGS_SHOWN] for name, found in plain.pop("verdict").items() if found}
+    plain["forgives"] = sorted(report.forgives)
     return plain | {"right": report.right, "found": report.verdict.counts, "findings": findings}
 
 
@@ -43,6 +47,28 @@ def line(report: Report) -> str:
     )
 
 
+def table(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The rows of docs/reliability.md: one a scenario, its runs together."""
+    columns = ("scenario", "runs", "events", "either way", "decisions", *FOUND, "again per 1000")
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+    for name in dict.fromkeys(report["scenario"] for report in reports):
+        runs = [report for report in reports if report["scenario"] == name]
+
+        def total(field: str, runs: Sequence[Mapping[str, Any]] = runs) -> int:
+            return sum(report[field] for report in runs)
+
+        def found(*fields: str, runs: Sequence[Mapping[str, Any]] = runs) -> int:
+            return sum(report["found"][field] for report in runs for field in fields)
+
+        again = 1_000 * total("repeated") / max(1, total("decisions"))
+        yield (
+            f"| `{name}` | {len(runs)} | {total('events'):,} | {total('undetermined'):,} | "
+            f"{total('decisions'):,} | {found('lost')} | {found('wrong', 'unseen', 'out_of_order')} | "
+            f"{found('duplicate_different')} | {found('double_final')} | {again:.1f} |"
+        )
+
+
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(
@@ -53,9 +79,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="how many runs of each, with seeds one by one")
     parser.add_argument("--scale", type=float, default=1.0, help="times the visits of each scenario")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--table", type=Path, help="of the runs in a file that --json wrote")
     parser.add_argument("--json", action="store_true", help="print one JSON object a run")
     args = parser.parse_args()
-    if not args.list and not args.scenario:
+    if not (args.list or args.table or args.scenario):
         parser.error("name a --scenario, or ask for the --list")
     return args
 
@@ -66,6 +93,10 @@ def main() -> int:
     if args.list:
         for scenario in SCENARIOS.values():
             print(f"{scenario.name:<18} {scenario.about}")
+        return 0
+    if args.table:
+        lines = args.table.read_text(encoding="utf-8").splitlines()
+        print("\n".join(table([json.loads(line) for line in lines])))
         return 0
     names = SCENARIOS if "all" in args.scenario else args.scenario
     wrong = 0
