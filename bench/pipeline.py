@@ -153,7 +153,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "topic_prefix": f"bench-{os.getpid()}",
     }
     cache_dir = Settings().cache_dir
-    pull(pack_named(args.pack), cache_dir)
+    pull(pack_named(args.pack, cache_dir), cache_dir)
     with ExitStack() as stack:
         broker = None if args.bootstrap else stack.enter_context(LocalKafka(cache_dir=cache_dir))
         bootstrap = args.bootstrap if broker is None else broker.bootstrap

@@ -87,7 +87,7 @@ def running_service(run: Run, settings: Settings, bootstrap: str | None) -> Iter
         if bootstrap:
             stack.callback(_delete_topics, settings)
         with _stage("models"), pull_bars() as files:
-            pull(pack_named(settings.pack), settings.cache_dir, progress=files)
+            pull(pack_named(settings.pack, settings.cache_dir), settings.cache_dir, progress=files)
         with _stage("workers"):
             workers = running_workers(settings, run=run.name, count=run.workers, log=run.log)
             service = Service(settings=settings, workers=stack.enter_context(workers))

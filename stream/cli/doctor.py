@@ -141,7 +141,7 @@ def check_java() -> Finding:
 def check_models(settings: Settings) -> Finding:
     """The configured pack's files are here, each with its registered sha256."""
     try:
-        pack = pack_named(settings.pack)
+        pack = pack_named(settings.pack, settings.cache_dir)
     except ModelError as error:
         return Finding(check="models", health=Health.FAILED, found=str(error), cure="set SIGHTLINE_PACK")
     folder = pack_folder(pack, settings.cache_dir)

@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "lag": _entry("lag", "lag", "Show what the workers have not answered yet, and for how long it waits."),
     "dlq": _entry("dlq", "app", "Dead letters: list, show, replay."),
-    "models": _entry("models", "app", "Model packs: list, pull, verify."),
+    "models": _entry("models", "app", "Model packs: list, pull, verify, quantise."),
     "doctor": _entry(
         "doctor",
         "doctor",

@@ -87,9 +87,10 @@ def assemble(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEn
     Raises:
         ModelError: The pack has no recipe here, or the backend cannot load a file.
     """
-    if pack.name not in _RECIPES:
+    recipe = _RECIPES.get(pack.variant_of or pack.name)
+    if recipe is None:
         raise ModelError(f"pack {pack.name!r} has no recipe; those that have are {', '.join(_RECIPES)}")
-    return _RECIPES[pack.name](pack, files, backend)
+    return recipe(pack, files, backend)
 
 
 def _faceplugin(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:

@@ -1,10 +1,13 @@
 """The model packs: where each comes from, its hashes and licence, and what is not known about it."""
 
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.features.errors import ModelError
 
@@ -59,6 +62,8 @@ class Pack:
     """What is known, and what is not, about who trained it on what."""
     dimension: int
     """D of its vectors."""
+    variant_of: str | None = None
+    """The registered pack of which it has the files' names, the networks' shapes and the recipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,18 +159,57 @@ _PACKS = (
 )
 
 PACKS: Mapping[str, Pack] = MappingProxyType({pack.name: pack for pack in _PACKS})
-"""Every pack by name."""
+"""Every registered pack by name."""
+VARIANT_FILE = "pack.json"
+_VARIANT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def pack_named(name: str) -> Pack:
-    """The pack of this name.
+def pack_named(name: str, cache_dir: Path | None = None) -> Pack:
+    """The pack of this name: a registered one, or a variant that was made in this cache folder.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is none, or what describes the variant cannot be read.
     """
-    if name not in PACKS:
-        raise ModelError(f"no model pack is called {name!r}; there are {', '.join(PACKS)}")
-    return PACKS[name]
+    if name in PACKS:
+        return PACKS[name]
+    if cache_dir is not None and _VARIANT_NAME.fullmatch(name):
+        description = cache_dir / "models" / name / VARIANT_FILE
+        if description.is_file():
+            return _variant(name, description)
+    raise ModelError(f"no model pack is called {name!r}; there are {', '.join(PACKS)}")
+
+
+def describe_variant(pack: Pack) -> str:
+    """The contents of a variant's `VARIANT_FILE`: `pack_named` makes the same pack of them."""
+    if pack.variant_of is None:
+        raise ModelError(f"{pack.name} is a registered pack, not a variant of one")
+    form = _VariantForm(variant_of=pack.variant_of, provenance=pack.provenance, files=list(pack.files))
+    return form.model_dump_json(indent=2) + "\n"
+
+
+class _VariantForm(BaseModel):
+    """What tells a variant from its base."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variant_of: str
+    provenance: str
+    files: list[ModelFile]
+
+
+def _variant(name: str, description: Path) -> Pack:
+    try:
+        form = _VariantForm.model_validate_json(description.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ModelError(f"{description} describes no pack: {error}; quantise again") from error
+    return replace(
+        pack_named(form.variant_of),
+        name=name,
+        files=tuple(form.files),
+        source=FolderSource(hint=f"made by `sightline models quantise {form.variant_of}`"),
+        provenance=form.provenance,
+        variant_of=form.variant_of,
+    )
 
 
 def pack_folder(pack: Pack, cache_dir: Path) -> Path:

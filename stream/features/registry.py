@@ -36,7 +36,7 @@ ExtractorFactory = Callable[[ExtractorConfig], Extractor]
 
 
 def _image(config: ExtractorConfig) -> Extractor:
-    pack = pack_named(config.pack)
+    pack = pack_named(config.pack, config.cache_dir)
     folder = pack_folder(pack, config.cache_dir)
     encoder = load_encoder(pack, folder, config.backend, mirror=config.mirror)
     return ImageExtractor(encoder=encoder, limits=config.image_limits, one_face=config.one_face)
