@@ -1,179 +1,47 @@
 """A worker made of the pure core only, crashed at any moment: against a dictionary of what each subject sent.
 
 The broker is a few lists. The worker keeps its clock, join, frontiers and undelivered sends in memory and
-loses them at a crash; what it is given back is the committed offsets and the tail of the output. Deliveries
-happen in any order, commits lag behind them, and topics are read at any pace.
+loses them at a crash; what it is given back is the committed offsets, the gallery's log and the tail of the
+output. Deliveries happen in any order, commits lag behind them, topics are read at any pace, and people are
+enrolled and withdrawn meanwhile. Each policy of revisions has a run of its own.
 """
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from index.records import IMAGE, TEXT, Modality
-from stream.clock import PartitionClock
-from stream.codec import END_OF_SUBJECT, Limits, decode
-from stream.dead_letter_record import DeadLetter, decode_dead_letter, encode_dead_letter
-from stream.decision_record import decision_value, decode_decision
+from index.records import IMAGE, IdentityId, Outcome, TemplateId
+from stream.codec import END_OF_SUBJECT
+from stream.dead_letter_record import DeadLetter, decode_dead_letter
+from stream.decision_record import decode_decision
 from stream.decision_view import DecisionRecord
-from stream.envelope import Headers, cloud_event_headers
-from stream.events import Duplicate, Late, RawRecord, Rejected, Sample, Source
-from stream.join import Step, SubjectJoin
+from stream.envelope import cloud_event_headers
+from stream.events import (
+    Enrolled,
+    RawRecord,
+    Source,
+    Withdrawn,
+)
 from stream.ledger import Fate, Published, audit
 from stream.reasons import Reason, Stage
-from stream.recovery import TailFold, read_back_to_ms
-from stream.worker.ack_frontier import AckFrontier
-from tests.stream_factories import decision, join_policy
-
-WINDOW_MS = 40
-GRACE_MS = 20
-SKEW_MS = 0
-TOPICS: dict[str, Modality] = {"images": IMAGE, "texts": TEXT}
-POLICY = join_policy(window_ms=WINDOW_MS, grace_ms=GRACE_MS)
-LIMITS = Limits(
-    max_value_bytes=100,
-    content_types=frozenset({"image/jpeg"}),
-    default_content_type="image/jpeg",
-    max_skew_ms=SKEW_MS,
+from stream.revisions import Revisions
+from tests.factories import template
+from tests.properties.pure_worker import (
+    GRACE_MS,
+    PEOPLE,
+    SKEW_MS,
+    TOPICS,
+    UNUSABLE,
+    WINDOW_MS,
+    Broker,
+    Worker,
+    direction,
+    shown,
 )
-UNUSABLE = b"no face"
-
-
-@dataclass
-class Broker:
-    """Survives every crash."""
-
-    now_ms: int = 1_000
-    inputs: dict[str, list[RawRecord]] = field(default_factory=lambda: {topic: [] for topic in TOPICS})
-    outputs: list[RawRecord] = field(default_factory=list)
-    committed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOPICS, 0))
-
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> RawRecord:
-        log = self.inputs.get(topic, self.outputs)
-        source = Source(topic=topic, partition=0, offset=len(log))
-        record = RawRecord(source=source, key=key, value=value, headers=headers, timestamp_ms=self.now_ms)
-        log.append(record)
-        return record
-
-
-@dataclass
-class Send:
-    """A record on its way out, and what is settled once it is delivered."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    settles: tuple[Source, ...] = ()
-    about: Source | None = None
-    """The sample whose dead letter this is: its decision goes out after it."""
-    after: frozenset[Source] = frozenset()
-    """Samples whose dead letters must be out first."""
-
-
-class Worker:
-    """One life of a worker, from assignment to crash."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
-        self.clock = PartitionClock(TOPICS)
-        self.join = SubjectJoin(POLICY)
-        self.frontiers = {topic: AckFrontier(1) for topic in TOPICS}
-        self.acknowledged = dict(broker.committed)
-        self.position = dict(broker.committed)
-        self.unusable: set[Source] = set()
-        self.sends: list[Send] = []
-        waiting = (broker.inputs[t][o:][:1] for t, o in broker.committed.items())
-        since_ms = read_back_to_ms(
-            [record.timestamp_ms for first in waiting for record in first],
-            now_ms=broker.now_ms,
-            window_ms=WINDOW_MS,
-            grace_ms=GRACE_MS,
-            max_skew_ms=SKEW_MS,
-        )
-        fold = TailFold(matches_topic="matches")
-        for record in broker.outputs:
-            if record.timestamp_ms >= since_ms:
-                fold.add(record)
-        self.covered = fold.covered()
-        assert self.covered.unreadable == 0
-        self.covered.seed(self.join)
-
-    def behind(self, topic: str) -> bool:
-        return self.position[topic] < len(self.broker.inputs[topic])
-
-    def read(self, topic: str) -> None:
-        record = self.broker.inputs[topic][self.position[topic]]
-        self.position[topic] += 1
-        assert self.frontiers[topic].opened(record.source.offset)
-        decoded = decode(record, TOPICS[topic], LIMITS)
-        if isinstance(decoded, Rejected):
-            if self.covered.skips(record.source):
-                self.done(record.source)
-            else:
-                self.set_aside(record, decoded.reason, decoded.stage)
-            return
-        event = decoded.event if isinstance(decoded, Sample) else decoded
-        self.clock.observe(topic, event.event_time_ms, record.timestamp_ms)
-        if self.covered.skips(record.source):
-            self.done(record.source)
-            return
-        verdict, step = self.join.accept(event, self.clock.watermark_ms)
-        if isinstance(verdict, Late):
-            self.set_aside(record, verdict.reason, Stage.JOIN)
-        elif isinstance(verdict, Duplicate):
-            self.done(record.source)
-        elif record.value == UNUSABLE:
-            self.unusable.add(record.source)
-            if record.source not in self.covered.unusable:
-                self.set_aside(record, Reason.NO_FACE, Stage.FEATURES)
-        self.take(step)
-
-    def sweep(self) -> None:
-        for topic in TOPICS:
-            if not self.behind(topic):
-                self.clock.silent_until(topic, self.broker.now_ms)
-        self.take(self.join.advance(self.clock.watermark_ms))
-
-    def take(self, step: Step) -> None:
-        self.done(*(marker.source for marker in step.idle_markers))
-        for closed in step.closed:
-            covered = tuple(e.source for e in (*closed.events, *closed.markers))
-            unusable = frozenset(covered) & self.unusable
-            value = decision_value(decision(closed, unusable=unusable))
-            key = closed.subject_id.encode()
-            self.sends.append(Send("matches", key, value, (), settles=covered, after=unusable))
-
-    def set_aside(self, record: RawRecord, reason: Reason, stage: Stage) -> None:
-        letter = encode_dead_letter(record, reason=reason, stage=stage, error="")
-        joined = stage is Stage.FEATURES
-        self.sends.append(
-            Send(
-                "dead-letters",
-                letter.key,
-                letter.value,
-                letter.headers,
-                settles=() if joined else (record.source,),
-                about=record.source if joined else None,
-            )
-        )
-
-    def deliver(self, at: int) -> None:
-        """Delivers one of the sends that may go now."""
-        under_way = {send.about for send in self.sends}
-        ready = [send for send in self.sends if not send.after & under_way]
-        send = ready[at % len(ready)]
-        self.sends.remove(send)
-        self.broker.append(send.topic, send.key, send.value, send.headers)
-        self.done(*send.settles)
-
-    def done(self, *sources: Source) -> None:
-        for source in sources:
-            reached = self.frontiers[source.topic].done(source.offset, generation=1)
-            if reached is not None:
-                self.acknowledged[source.topic] = reached + 1
 
 
 @dataclass
@@ -182,18 +50,20 @@ class Visit:
 
     subject: str
     samples: dict[str, RawRecord] = field(default_factory=dict)
-    """The first copy of each topic."""
+    """The first copy of each, by name."""
     times_ms: list[int] = field(default_factory=list)
     ended: bool = False
 
 
 class CrashAndReplay(RuleBasedStateMachine):
-    """Every event ends in exactly one column, and every subject in exactly one whole decision."""
+    """Every event ends in exactly one column, and every subject in exactly one whole final decision."""
+
+    revisions = Revisions.FINAL_ONLY
 
     @initialize()
     def start(self) -> None:
         self.broker = Broker()
-        self.worker = Worker(self.broker)
+        self.worker = Worker(self.broker, self.revisions)
         self.visits: list[Visit] = []
         self.published: list[Published] = []
         self.copies: list[tuple[RawRecord, int]] = []
@@ -224,19 +94,37 @@ class CrashAndReplay(RuleBasedStateMachine):
     def the_other_half_arrives(self, which: int, delay_ms: int, spoilt: bool) -> None:
         visit = self.visits[-1 - which % len(self.visits)]
         time_ms = self.broker.now_ms - delay_ms
-        missing = sorted(set(TOPICS) - set(visit.samples))
-        if missing and not visit.ended and abs(time_ms - visit.times_ms[0]) < WINDOW_MS:
+        missing = sorted(set(TOPICS) - {record.source.topic for record in visit.samples.values()})
+        if missing and self.in_one_window(visit, time_ms):
             self.send_sample(visit, missing[0], time_ms, spoilt=spoilt)
+
+    @precondition(lambda self: self.visits and self.revisions is not Revisions.FINAL_ONLY)
+    @rule(
+        which=st.integers(0, 3),
+        topic=st.sampled_from(sorted(TOPICS)),
+        delay_ms=st.integers(0, GRACE_MS),
+        spoilt=st.booleans(),
+    )
+    def the_track_goes_on(self, which: int, topic: str, delay_ms: int, spoilt: bool) -> None:
+        visit = self.visits[-1 - which % len(self.visits)]
+        time_ms = self.broker.now_ms - delay_ms
+        if self.in_one_window(visit, time_ms):
+            self.send_sample(visit, topic, time_ms, spoilt=spoilt)
+
+    def in_one_window(self, visit: Visit, time_ms: int) -> bool:
+        times_ms = [*visit.times_ms, time_ms]
+        return not visit.ended and max(times_ms) - min(times_ms) < WINDOW_MS
 
     def send_sample(self, visit: Visit, topic: str, time_ms: int, *, spoilt: bool) -> None:
         value = UNUSABLE if spoilt else b"payload"
-        record = self.publish(topic, visit.subject, topic, time_ms, value)
-        visit.samples[topic] = record
+        name = f"{topic}-{len(visit.samples)}"
+        record = self.publish(topic, visit.subject, name, time_ms, value)
+        visit.samples[name] = record
         visit.times_ms.append(time_ms)
         if spoilt:
             self.spoilt.add(record.source)
-        # Copies come within a window and a grace: until then duplicates are promised to be known.
-        self.copies.append((record, self.broker.now_ms + WINDOW_MS + GRACE_MS))
+        # Copies come within a window, a grace and the skew: until then duplicates are promised to be known.
+        self.copies.append((record, self.broker.now_ms + WINDOW_MS + GRACE_MS + SKEW_MS))
 
     @precondition(lambda self: self.copies)
     @rule(which=st.integers(0, 3))
@@ -269,6 +157,18 @@ class CrashAndReplay(RuleBasedStateMachine):
         self.poisoned.add(record.source)
         self.published.append(Published(source=record.source))
 
+    @rule(person=st.sampled_from(PEOPLE))
+    def somebody_is_enrolled(self, person: str) -> None:
+        made = template(person, image=direction(person), text=direction(person))
+        self.broker.gallery.append(Enrolled(template=made))
+
+    @rule(person=st.sampled_from(PEOPLE))
+    def somebody_is_withdrawn(self, person: str) -> None:
+        if person in self.broker.enrolled(len(self.broker.gallery)):
+            self.broker.gallery.append(
+                Withdrawn(identity_id=IdentityId(person), template_id=TemplateId("t1"))
+            )
+
     @rule(passed_ms=st.integers(1, WINDOW_MS))
     def time_passes(self, passed_ms: int) -> None:
         self.broker.now_ms += passed_ms
@@ -300,7 +200,16 @@ class CrashAndReplay(RuleBasedStateMachine):
 
     @rule()
     def the_worker_crashes(self) -> None:
-        self.worker = Worker(self.broker)
+        self.worker = Worker(self.broker, self.revisions)
+
+    @rule(committed=st.booleans())
+    def the_partition_moves(self, committed: bool) -> None:
+        """A revocation waits for what is being delivered; whether it still commits is chance."""
+        while self.worker.sends:
+            self.worker.deliver(0)
+        if committed:
+            self.offsets_are_committed()
+        self.worker = Worker(self.broker, self.revisions)
 
     def run_to_the_end(self) -> None:
         """No more input: everything is read, time passes every deadline, everything is delivered."""
@@ -326,12 +235,19 @@ class CrashAndReplay(RuleBasedStateMachine):
         assert ledger.fates[Fate.UNACCOUNTED] == 0
         assert ledger.repeated_decisions == 0
         assert ledger.different_duplicates == 0
+        assert ledger.out_of_order == 0
         late = {letter.source for letter in letters if letter.stage is Stage.JOIN}
         assert late <= self.repeated, "only a copy may come so late that its original is forgotten"
         assert Counter(letter.source for letter in letters) == Counter(self.poisoned | self.spoilt | late)
         assert self.broker.committed == {topic: len(log) for topic, log in self.broker.inputs.items()}
         assert self.worker.join.held_events == 0
-        self.check_decisions_against_visits(decisions)
+        assert self.worker.announcements.remembered == 0
+        self.check_decisions_against_visits([made for made in decisions if made.final])
+        self.check_revisions(decisions)
+        for made in decisions:
+            known = shown(made.subject_id) in self.broker.enrolled(made.gallery.version)
+            seen = IMAGE in made.modalities.used
+            assert made.identity_id == (shown(made.subject_id) if known and seen else None)
 
     def read_outputs(self) -> tuple[list[DecisionRecord], list[DeadLetter]]:
         decisions, letters = [], []
@@ -355,6 +271,43 @@ class CrashAndReplay(RuleBasedStateMachine):
             visit.subject: [{record.source for record in visit.samples.values()}] for visit in self.visits
         }
 
+    def check_revisions(self, decisions: list[DecisionRecord]) -> None:
+        """One chain a subject: each revision knows more than the one before, and the last one is final."""
+        chains: dict[str, list[DecisionRecord]] = defaultdict(list)
+        for made in decisions:
+            chains[made.subject_id].append(made)
+        for chain in chains.values():
+            assert [made.final for made in chain] == [False] * (len(chain) - 1) + [True]
+            assert [made.revision for made in chain] == list(range(1, len(chain) + 1))
+            assert [made.supersedes for made in chain] == [None, *(made.decision_id for made in chain[:-1])]
+            known = [{covered.input for covered in made.covered()} for made in chain]
+            assert all(less < more for less, more in pairwise(known[:-1]))
+            assert all(less <= known[-1] for less in known)
+            self.check_policy(chain)
+
+    def check_policy(self, chain: list[DecisionRecord]) -> None:
+        early = chain[:-1]
+        if self.revisions is not Revisions.EVERY_CHANGE:
+            assert len(early) <= (self.revisions is Revisions.EARLY_THEN_FINAL)
+        if self.revisions is Revisions.EARLY_THEN_FINAL:
+            absent = {m.reason for made in early for m in made.modalities.missing}
+            assert all(made.outcome is Outcome.MATCH for made in early) or Reason.NOT_RECEIVED not in absent
+
+
+class EarlyThenFinal(CrashAndReplay):
+    """The same, with one early decision at most."""
+
+    revisions = Revisions.EARLY_THEN_FINAL
+
+
+class EveryChange(CrashAndReplay):
+    """The same, with a decision for every change."""
+
+    revisions = Revisions.EVERY_CHANGE
+
 
 TestCrashAndReplay = CrashAndReplay.TestCase
-TestCrashAndReplay.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestEarlyThenFinal = EarlyThenFinal.TestCase
+TestEveryChange = EveryChange.TestCase
+QUICK = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestCrashAndReplay.settings = TestEarlyThenFinal.settings = TestEveryChange.settings = QUICK
