@@ -26,7 +26,8 @@ from stream.evaluation.searching import (
     tabulate,
 )
 
-MASKS: Mapping[str, Mask] = {"image+text": BOTH, "image": frozenset({IMAGE}), "text": frozenset({TEXT})}
+FUSED, ALONE = "image+text", "image"
+MASKS: Mapping[str, Mask] = {FUSED: BOTH, ALONE: frozenset({IMAGE}), "text": frozenset({TEXT})}
 """The rows of the report."""
 MIX = Condition(degradation=Degradation.MIX)
 QUICK_CONDITIONS = (Condition(), MIX)
@@ -148,11 +149,12 @@ def evaluate(subject: Subject, cast: Cast, extract: Extract, plan: Plan, progres
 def _report(scene: _Scene, subject: Subject) -> Report:
     fullest = scene.searches(scene.clean, next(iter(scene.masks.values())))
     realised_by_mask, calibration_by_mask = _over_sizes(scene)
+    conditions, fused_minus_image = _conditions(scene)
     return Report(
         schema_version=SCHEMA_VERSION,
         run=_run(scene, subject, fullest),
-        conditions=_conditions(scene),
-        fused_minus_image=scene.doing("fused against image", lambda: _fused_minus_image(scene)),
+        conditions=conditions,
+        fused_minus_image=fused_minus_image,
         curves={
             name: curves(tabulate(scene.searches(scene.clean, mask))) for name, mask in scene.masks.items()
         },
@@ -193,33 +195,28 @@ def _run(scene: _Scene, subject: Subject, found: Sequence[Search]) -> Run:
     )
 
 
-def _conditions(scene: _Scene) -> Mapping[str, Mapping[str, Rates]]:
-    rows: dict[str, dict[str, Rates]] = {}
-    # A degradation is of the photo: without one the row would be the clean one over again.
-    pairs = [
-        (condition.name, name, mask)
-        for condition in scene.plan.conditions
-        for name, mask in scene.masks.items()
-        if IMAGE in mask or condition.name == CLEAN
-    ]
-    for done, (condition, name, mask) in enumerate(pairs, start=1):
-        found = scene.searches(scene.probes[condition], mask)
-        rows.setdefault(condition, {})[name] = rates_of(found, scene.gallery, mask, scene.resampling)
-        scene.progress("rates by condition", done, len(pairs))
-    return rows
-
-
-def _fused_minus_image(scene: _Scene) -> Mapping[str, Mapping[str, Measure]]:
-    if BOTH not in scene.masks.values():
-        return {}
-    found = {}
-    for condition in scene.plan.conditions:
-        fused, alone = (
-            tabulate(deciding(scene.searches(scene.probes[condition.name], mask), scene.policy))
-            for mask in (BOTH, MASKS["image"])
-        )
-        found[condition.name] = difference(fused, alone, scene.resampling)
-    return found
+def _conditions(
+    scene: _Scene,
+) -> tuple[Mapping[str, Mapping[str, Rates]], Mapping[str, Mapping[str, Measure]]]:
+    """Rates by condition and mask, and what the fused masks cost or gain beside the image alone."""
+    rows: dict[str, Mapping[str, Rates]] = {}
+    differences: dict[str, Mapping[str, Measure]] = {}
+    for done, condition in enumerate(scene.plan.conditions, start=1):
+        # A degradation is of the photo: without one the row would be the clean one over again.
+        found = {
+            name: scene.searches(scene.probes[condition.name], mask)
+            for name, mask in scene.masks.items()
+            if IMAGE in mask or condition.name == CLEAN
+        }
+        rows[condition.name] = {
+            name: rates_of(searches, scene.gallery, scene.masks[name], scene.resampling)
+            for name, searches in found.items()
+        }
+        if FUSED in found:
+            fused, alone = (tabulate(deciding(found[name], scene.policy)) for name in (FUSED, ALONE))
+            differences[condition.name] = difference(fused, alone, scene.resampling)
+        scene.progress("rates by condition", done, len(scene.plan.conditions))
+    return rows, differences
 
 
 def _missing(scene: _Scene) -> Missing | None:

@@ -11,7 +11,7 @@ import pytest
 
 from stream.demo.choice import DATA_VARIABLE, REPOSITORY
 
-TIMEOUT_S = 240
+TIMEOUT_S = 280
 CODE = "from stream.cli.main import main; main()"
 REAL_RANK1, REAL_FNIR = 0.99, 0.03
 """Targets on real photos, with a face: rank-1 at least, and FNIR at FPIR .01 at most."""
