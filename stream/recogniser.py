@@ -28,15 +28,15 @@ def fuse_samples(samples: Iterable[ProbeSample], policy: Policy) -> Mapping[Moda
     for sample in samples:
         if sample.event.modality is not None:
             by_modality[sample.event.modality].append(sample.feature)
-    fused = {}
-    for modality, features in sorted(by_modality.items()):
-        evidence = [feature for feature in features if not policy.weak({modality: feature})]
-        fused[modality] = fuse_features(evidence or features)
-    return fused
+    return {
+        modality: fuse_features(modality, features, policy)
+        for modality, features in sorted(by_modality.items())
+    }
 
 
-def fuse_features(features: Sequence[Feature]) -> Feature:
+def fuse_features(modality: Modality, features: Sequence[Feature], policy: Policy) -> Feature:
     """What `fuse_samples` makes of the samples of one modality; there is one at least."""
+    features = [feature for feature in features if not policy.weak({modality: feature})] or features
     if len(features) == 1:
         return features[0]
     known = [f.quality for f in features if f.quality is not None]

@@ -46,7 +46,7 @@ def frames(
     None where nobody has photos enough.
     """
     of_enrolled = [sample for sample in probes if sample.identity_id in enrolled]
-    asked = fused_queries(of_enrolled, mask, FRAMES, seed=resampling.seed)
+    asked = fused_queries(of_enrolled, mask, FRAMES, gallery.contents().policy, seed=resampling.seed)
     if not asked:
         return None
     mated = search_all(gallery, asked)

@@ -97,13 +97,16 @@ def search_all(gallery: Gallery, asked: Iterable[Query], *, depth: int = DEPTH) 
     return [Search(query=query, result=gallery.search(query.probe, depth)) for query in asked]
 
 
-def fused_queries(samples: Iterable[Sample], mask: Mask, images: int, *, seed: int) -> list[Query]:
+def fused_queries(
+    samples: Iterable[Sample], mask: Mask, images: int, policy: Policy, *, seed: int
+) -> list[Query]:
     """Probes of several photos of one person, fused as the recogniser fuses those of one window.
 
     Args:
         samples: Of enrolled people; those who have too few usable ones are left out.
         mask: What is searched by. Only samples that have all of it count.
         images: Photos a probe.
+        policy: Its floors leave weak photos out of a probe.
         seed: Draws which photos go together.
     """
     rng = np.random.default_rng(seed)
@@ -115,7 +118,10 @@ def fused_queries(samples: Iterable[Sample], mask: Mask, images: int, *, seed: i
         Query(
             identity_id=name,
             mated=True,
-            probe={modality: fuse_features([shots[i][modality] for i in group]) for modality in mask},
+            probe={
+                modality: fuse_features(modality, [shots[i][modality] for i in group], policy)
+                for modality in mask
+            },
         )
         for name, shots in by_identity.items()
         for group in islice(combinations(rng.permutation(len(shots)), images), TRIPLES)

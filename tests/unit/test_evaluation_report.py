@@ -204,7 +204,7 @@ def test_only_evidence_that_may_match_is_accepted() -> None:
 def test_probes_of_several_photos_are_of_one_person() -> None:
     """Each group once, none with a photo that lacks a modality; without mates nobody finds himself."""
     probes = drawn([(p.identity_id, x) for p in cast().enrolled for x in p.probes], Condition())
-    asked = fused_queries(probes, frozenset({IMAGE}), 3, seed=0)
+    asked = fused_queries(probes, frozenset({IMAGE}), 3, policy(), seed=0)
     whole = {s.identity_id for s in probes} - {s.identity_id for s in probes if IMAGE not in s.features}
     assert {query.identity_id for query in asked} == whole
     enrolled = drawn([(p.identity_id, x) for p in cast().enrolled for x in p.enrolled], Condition())
