@@ -11,7 +11,7 @@ from stream.decision_view import DecisionRecord
 from stream.demo.people import People
 from stream.envelope import cloud_event_headers
 from stream.events import ClosedBy, Source
-from stream.ledger import Published, audit
+from stream.ledger import Fate, Published, audit
 from stream.revisions import Revisions
 from stream.worker.settings import Settings
 from tests.e2e.conftest import WorkerFactory
@@ -130,5 +130,5 @@ def test_revisions_survive_kill_9(settings: Settings, start_worker: WorkerFactor
         [decision for decision, _ in witness.decisions],
         witness.dead_letters,
     )
-    assert (ledger.decided, ledger.unaccounted) == (len(published), 0)
+    assert ledger.fates[Fate.DECIDED] == len(published)
     assert (ledger.repeated_decisions, ledger.different_duplicates, ledger.out_of_order) == (0, 0, 0)

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.records import IMAGE, TEXT, Modality
 from stream.clock import PartitionClock
-from stream.events import ClosedBy, ClosedWindow, Duplicate, Event, Late, SubjectId
+from stream.events import ClosedBy, ClosedWindow, Duplicate, Event, Late, OpenWindow, SubjectId
 from stream.join import Accepted, JoinPolicy, Step, SubjectJoin
 from stream.reasons import Reason
 from tests.stream_factories import event, join_policy
@@ -109,6 +110,10 @@ class Run:
     def idle(self) -> list[Event]:
         return [m for step in self.steps for m in step.idle_markers]
 
+    def told(self) -> list[OpenWindow]:
+        """Windows that were told while they waited."""
+        return [window for step in self.steps for window in step.changed]
+
     def released(self) -> list[Event]:
         """Every event that left the join."""
         return [e for c in self.closed for e in (*c.events, *c.markers)] + self.idle
@@ -192,6 +197,53 @@ def test_accepted_events_are_in_one_window_or_idle_or_held(log: list[Event], pol
     assert sorted(e.event_id for e in run.released()) == sorted(e.event_id for e in run.accepted)
     assert run.join.held_events == run.join.held_subjects == 0
     assert run.join.next_deadline_ms is None
+
+
+@given(logs(disorder_ms=4 * GRACE_MS))
+def test_each_event_of_a_patient_join_is_told_at_once_in_one_window_that_waits_or_closes(
+    log: list[Event],
+) -> None:
+    """Nobody is told in two windows; and where completeness closes, nothing is told that waits."""
+    run = Run(PATIENT, log)
+    for e, step in zip(log, run.steps, strict=True):
+        told = [x for window in (*step.changed, *step.closed) for x in window.events]
+        assert len(told) == len(set(told))
+        assert (e in told) == (e in run.accepted and e.modality is not None)
+    assert Run(EAGER, log).finish().told() == []
+
+
+@st.composite
+def backlogs(draw: st.DrawFn) -> list[list[Event]]:
+    """Two topics, each in the order of time, of any length."""
+    times = st.lists(st.integers(0, 400), max_size=40).map(sorted)
+    return [
+        [
+            event(f"{topic}{n}", modality, time_ms, subject=f"s{time_ms}", offset=n, topic=topic)
+            for n, time_ms in enumerate(draw(times))
+        ]
+        for topic, modality in (("images", IMAGE), ("texts", TEXT))
+    ]
+
+
+@given(backlogs(), st.integers(0, 10), st.randoms(use_true_random=False))
+def test_an_intake_that_is_paced_is_never_stuck(topics: list[list[Event]], bound: int, random: Any) -> None:
+    """Whatever is read first: one topic may always be read on, until all is read and nothing is held."""
+    span_ms = WINDOW_MS + GRACE_MS
+    clock, join = PartitionClock(["images", "texts"]), SubjectJoin(EAGER)
+    unread = {"images": topics[0], "texts": topics[1]}
+    while any(unread.values()):
+        for topic in (topic for topic, events in unread.items() if not events):
+            clock.silent_until(topic, END_MS)
+        join.advance(clock.watermark_ms)
+        full = join.held_events > bound
+        allowed = [t for t, events in unread.items() if events and not (full and t in clock.ahead(span_ms))]
+        assert allowed, "stuck"
+        topic = random.choice(allowed)
+        e, unread[topic] = unread[topic][0], unread[topic][1:]
+        clock.observe(topic, e.event_time_ms, END_MS)
+        join.accept(e, clock.watermark_ms)
+    join.advance(2 * END_MS)
+    assert join.held_events == 0
 
 
 @settings(max_examples=300)
