@@ -7,7 +7,9 @@ score does not depend on who else is enrolled, so a draw is a part of one table;
 is checked against a gallery of its own. `--synthetic` adds galleries of Gaussian people (`bench/search.py`).
 
 Realised is the mean over all draws; its 95 % interval is by drawing strangers with replacement, each with all
-the draws that he was absent in. *One gallery* is what the middle 80 % of single draws realised.
+the draws that he was absent in. *One gallery* is what the middle 80 % of single draws realised. *Held* is the
+share of draws whose threshold the strangers confirm within its interval: its low end is reached as often as
+asked or more, its high end as often or less.
 
     python bench/thresholds.py --pack faceplugin --pack mobilefacenet --synthetic 1000 10000 [--json]
 """
@@ -17,7 +19,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ from index.calibration import thresholds_for, thresholds_of
 from index.faiss_gallery import FaissGallery
 from index.leave_one_out import evidence_of, in_order
 from index.policy import Policy
-from index.records import IMAGE, TEXT, IdentityId, Mask, Template, TemplateId
+from index.records import IMAGE, TEXT, IdentityId, Mask, Template, TemplateId, Threshold
 from index.roll import Identity
 from stream.demo.people import Role
 from stream.features.registry import ExtractorConfig, build_extractors
@@ -60,6 +62,7 @@ class Row:
     realised: float
     interval: tuple[float, float]
     one_gallery: tuple[float, float]
+    held: float
     basis: Mapping[str, int]
     """In how many draws."""
 
@@ -67,6 +70,23 @@ class Row:
     def supported(self) -> bool:
         """Whether the thresholds claim that their galleries can show the target."""
         return self.basis.get("gallery", 0) * 2 > self.draws
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Seen:
+    """What the draws of one target have shown so far."""
+
+    over: Doubles
+    """(draws, people): whether a stranger reached the threshold; NaN where he was enrolled."""
+    held: int = 0
+    basis: Counter[str] = field(default_factory=Counter)
+
+    def see(self, draw: int, people: npt.NDArray[np.intp], best: Doubles, threshold: Threshold) -> None:
+        """Takes the best scores of a draw's strangers in."""
+        self.over[draw, people] = best >= threshold.score
+        low, high = threshold.interval or (threshold.score, threshold.score)
+        self.held += bool(np.mean(best >= low) >= threshold.target_fpir >= np.mean(best >= high))
+        self.basis[str(threshold.basis)] += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,8 +145,7 @@ def drawn_rows(table: Table, mask: Mask, pool: str, size: int, draws: int, seed:
     if len(people) - size < FEWEST_STRANGERS:
         return
     rng = np.random.default_rng(seed)
-    over = {f: np.full((draws, len(people)), np.nan) for f in FPIRS}
-    basis: dict[float, Counter[str]] = {f: Counter() for f in FPIRS}
+    seen = {f: Seen(over=np.full((draws, len(people)), np.nan)) for f in FPIRS}
     for draw in range(draws):
         order = rng.permutation(len(people))
         enrolled, absent = people[order[:size]], people[order[size:]]
@@ -136,12 +155,11 @@ def drawn_rows(table: Table, mask: Mask, pool: str, size: int, draws: int, seed:
         best = scores[np.ix_(absent, enrolled)].max(axis=1)
         for f in FPIRS:
             threshold = thresholds_of(table.policy, impostors, f, identities=size)[mask]
-            over[f][draw, order[size:]] = best >= threshold.score
-            basis[f][str(threshold.basis)] += 1
+            seen[f].see(draw, order[size:], best, threshold)
             if draw == 0:
                 check(table, mask, enrolled, f, threshold.score)
     for f in FPIRS:
-        yield row_of(pool, mask, size, f, over[f], basis[f])
+        yield row_of(pool, mask, size, f, seen[f])
 
 
 def check(table: Table, mask: Mask, enrolled: npt.NDArray[np.intp], fpir: float, expected: float) -> None:
@@ -159,8 +177,9 @@ def check(table: Table, mask: Mask, enrolled: npt.NDArray[np.intp], fpir: float,
         raise ValueError(f"the gallery's threshold is {found}, the table's {expected}; one of them is wrong")
 
 
-def row_of(people: str, mask: Mask, size: int, fpir: float, over: Doubles, basis: Counter[str]) -> Row:
-    """Of (draws, people) flags, NaN where somebody was enrolled."""
+def row_of(people: str, mask: Mask, size: int, fpir: float, seen: Seen) -> Row:
+    """The means and their spread."""
+    over = seen.over
     shares = np.nanmean(over, axis=0)
     absences = np.sum(~np.isnan(over), axis=0)
     rng = np.random.default_rng(20260)
@@ -177,7 +196,8 @@ def row_of(people: str, mask: Mask, size: int, fpir: float, over: Doubles, basis
         realised=float(np.nanmean(over)),
         interval=(float(low), float(high)),
         one_gallery=(float(few), float(many)),
-        basis=dict(basis),
+        held=seen.held / len(over),
+        basis=dict(seen.basis),
     )
 
 
@@ -185,8 +205,9 @@ def synthetic_rows(size: int, draws: int, seed: int) -> Iterator[Row]:
     """Galleries of Gaussian people, one sample each, and 4,000 strangers; all anew in each draw."""
     population = Population(dimension=128)
     masks = (frozenset({IMAGE}), frozenset({IMAGE, TEXT}))
-    over = {(mask, f): np.zeros((draws, SYNTHETIC_STRANGERS)) for mask in masks for f in FPIRS}
-    basis: dict[tuple[Mask, float], Counter[str]] = {key: Counter() for key in over}
+    # Everybody is new in each draw: each stranger is a column of his own.
+    everybody = np.arange(draws * SYNTHETIC_STRANGERS).reshape(draws, SYNTHETIC_STRANGERS)
+    seen = {(mask, f): Seen(over=np.full((draws, everybody.size), np.nan)) for mask in masks for f in FPIRS}
     for draw in range(draws):
         rng = np.random.default_rng([seed, draw])
         gallery = FaissGallery(made_policy(population, rng))
@@ -213,14 +234,9 @@ def synthetic_rows(size: int, draws: int, seed: int) -> Iterator[Row]:
         for f in FPIRS:
             thresholds = thresholds_for(gallery, f)
             for mask in masks:
-                over[mask, f][draw] = best[mask] >= thresholds[mask].score
-                basis[mask, f][str(thresholds[mask].basis)] += 1
-    for (mask, f), flags in over.items():
-        # Everybody is new in each draw: each stranger is a column of his own.
-        spread = np.full((draws, draws * SYNTHETIC_STRANGERS), np.nan)
-        for draw in range(draws):
-            spread[draw, draw * SYNTHETIC_STRANGERS : (draw + 1) * SYNTHETIC_STRANGERS] = flags[draw]
-        yield row_of("synthetic", mask, size, f, spread, basis[mask, f])
+                seen[mask, f].see(draw, everybody[draw], best[mask], thresholds[mask])
+    for (mask, f), shown in seen.items():
+        yield row_of("synthetic", mask, size, f, shown)
 
 
 def measured(args: argparse.Namespace) -> Mapping[str, list[Row]]:
@@ -245,20 +261,20 @@ def measured(args: argparse.Namespace) -> Mapping[str, list[Row]]:
 def print_tables(found: Mapping[str, list[Row]]) -> None:
     """For people: a line a size, a column a target."""
     for pack, rows in found.items():
-        print(f"\n{pack}: realised / asked FPIR [95 %] (one gallery: middle 80 %); * extrapolated")
+        print(f"\n{pack}: realised / asked FPIR [95 %] (one gallery: middle 80 %), held; * extrapolated")
         print(
             f"{'people':<11}{'mask':<12}{'N':>6}{'draws':>7}  "
-            + "".join(f"{f'asked {f:g}':<37}" for f in FPIRS)
+            + "".join(f"{f'asked {f:g}':<44}" for f in FPIRS)
         )
         lines: dict[tuple[str, str, int, int], list[str]] = {}
         for row in rows:
             low, high = (end / row.asked for end in row.interval)
             few, many = (end / row.asked for end in row.one_gallery)
             cell = (
-                f"{row.realised / row.asked:.2f} [{low:.2f}, {high:.2f}] ({few:.2f} to {many:.2f})"
-                f"{'' if row.supported else ' *'}"
+                f"{row.realised / row.asked:.2f} [{low:.2f}, {high:.2f}] ({few:.2f} to {many:.2f}), "
+                f"{row.held:.2f}{'' if row.supported else ' *'}"
             )
-            lines.setdefault((row.people, row.mask, row.identities, row.draws), []).append(f"{cell:<37}")
+            lines.setdefault((row.people, row.mask, row.identities, row.draws), []).append(f"{cell:<44}")
         for (people, mask, size, draws), cells in lines.items():
             print(f"{people:<11}{mask:<12}{size:>6}{draws:>7}  {''.join(cells)}")
 

@@ -22,6 +22,9 @@ PRIOR_SLOPE = 1.0
 PRIOR_EXCESSES = 30
 """What a slope known before weighs: as much as so many searches in the tail, which 200 identities give."""
 _Z95 = 1.96
+_SIDES = 2
+"""Two look-alikes find one another: of the excesses among LFW's people 86 % come in such pairs, which say one
+thing twice. The interval counts all of them so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,9 @@ def threshold_estimate(scores: Doubles, fpir: float, *, prior_slope: float = PRI
     With r = (k + 1) / (f·n), how much rarer than the tail the target is:
 
     - r > 1: T = u + sum·(r^(1/a) − 1), which is u + β·ln r where a is large. The interval is that of
-      u + β·ln r: ln P(over u) has the variance 1/(k + 1) − 1/(n + 1), ln β that of 1/a.
+      u + β·ln r: ln P(over u) has the variance 2/(k + 1) − 2/(n + 1), and ln β about 1/(a − k/2).
     - else the scores themselves answer: T is just over the ⌊f·n⌋-th best, and the interval is of order
-      statistics, 1.96·√(n·f·(1 − f)) places to each side.
+      statistics, 1.96·√(2·n·f·(1 − f)) places to each side.
 
     Args:
         scores: (n,) best scores of non-mated searches, n >= 1, log-likelihood ratios in nats.
@@ -66,14 +69,15 @@ def threshold_estimate(scores: Doubles, fpir: float, *, prior_slope: float = PRI
     tail = _tail(ordered, prior_slope)
     if expected >= tail.over + 1:
         place = n - math.floor(expected)
-        reach = _Z95 * math.sqrt(expected * (1.0 - fpir))
+        reach = _Z95 * math.sqrt(_SIDES * expected * (1.0 - fpir))
         return Estimate(
             score=math.nextafter(float(ordered[place]), math.inf),
             low=float(ordered[max(0, math.floor(place - reach))]),
             high=float(ordered[min(n - 1, math.ceil(place + reach))]),
         )
     rarer, slope = (tail.over + 1) / expected, tail.sum / tail.excesses
-    spread = math.sqrt(math.log(rarer) ** 2 / tail.excesses + 1.0 / (tail.over + 1) - 1.0 / (n + 1))
+    told = tail.excesses - tail.over * (1.0 - 1.0 / _SIDES)
+    spread = math.sqrt(math.log(rarer) ** 2 / told + _SIDES * (1.0 / (tail.over + 1) - 1.0 / (n + 1)))
     middle = tail.u + slope * math.log(rarer)
     return Estimate(
         score=tail.u + tail.sum * math.expm1(math.log(rarer) / tail.excesses),

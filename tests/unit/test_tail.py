@@ -8,7 +8,7 @@ import pytest
 from index.calibration import EVIDENCE
 from index.tail import tail_slope, threshold_estimate
 
-SAMPLES = 2_000
+SAMPLES = 1_000
 
 
 def test_the_threshold_is_the_pareto_quantile_of_the_next_score() -> None:
@@ -21,23 +21,26 @@ def test_the_threshold_is_the_pareto_quantile_of_the_next_score() -> None:
 @pytest.mark.parametrize("slope", [0.8, 1.0, 1.25])
 @pytest.mark.parametrize("fpir", [0.3, 0.1, 0.03, 0.01])
 @pytest.mark.parametrize("n", [20, 100, 1000])
+@pytest.mark.parametrize("sides", [1, 2])
 def test_as_many_of_the_next_reach_it_as_asked_and_the_interval_holds(
-    n: int, fpir: float, slope: float
+    n: int, fpir: float, slope: float, sides: int
 ) -> None:
-    """2,000 samples of n exponential scores, whose slope was thought to be one nat.
+    """1,000 samples of n exponential scores whose slope was thought to be one nat, single or each twice.
 
     On average the share that reaches the threshold is within a third of the target wherever n can show it;
-    where the slope is as thought, it is never over it. The interval says 95 % and holds the score that the
-    target really has 88 times in 100 at the least, though the slope is 20 % off.
+    where the slope is as thought and all scores are news, it is never over it. The interval says 95 %, and
+    holds the score that the target really has, though the slope is 20 % off, 93 times in 100 where all are
+    news and 80 where none is the only one of its kind, at the least.
     """
-    scores = np.random.default_rng(11).exponential(slope, (SAMPLES, n))
+    news = np.random.default_rng(11).exponential(slope, (SAMPLES, n // sides))
+    scores = np.repeat(news, sides, axis=1)
     found = [threshold_estimate(one, fpir) for one in scores]
     realised = float(np.mean([math.exp(-max(one.score, 0.0) / slope) for one in found]))
     truth = slope * math.log(1 / fpir)
-    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.88
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= (0.93 if sides == 1 else 0.8)
     if fpir * n >= EVIDENCE:
         assert abs(realised - fpir) <= fpir / 3
-    if slope == 1.0:
+    if slope == 1.0 and sides == 1:
         assert realised <= 1.01 * fpir
 
 
