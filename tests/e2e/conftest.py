@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from stream.cli.main import app
 from stream.demo.choice import REPOSITORY, SHARED_PHOTOS
 from stream.demo.folders import read_people
 from stream.demo.people import People, cast
@@ -15,6 +17,7 @@ from stream.demo.rendered import RenderPlan, render_people
 from stream.features.models import pack_named
 from stream.local.model_pull import pull
 from stream.worker.settings import Settings
+from tests.e2e.commands import Sightline
 from tests.e2e.harness import WorkerProcess
 
 PEOPLE = 24
@@ -62,3 +65,17 @@ def worker(start_worker: WorkerFactory) -> WorkerProcess:
     started = start_worker()
     started.wait_ready()
     return started
+
+
+@pytest.fixture
+def sightline(settings: Settings) -> Sightline:
+    """Runs a command against the test's own topics."""
+    environment = {
+        f"SIGHTLINE_{name.upper()}": str(getattr(settings, name))
+        for name in ("bootstrap", "topic_prefix", "app_id", "partitions")
+    }
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), env=environment)
+
+    return run

@@ -1,46 +1,22 @@
 """What an operator asks at three in the morning, on a real broker: lag, and the dead letters."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from index.records import TEXT
-from stream.cli.main import app
 from stream.dead_letter_record import DeadLetter
 from stream.reasons import Reason
 from stream.worker.settings import Settings
+from tests.e2e.commands import Sightline, document
 from tests.e2e.harness import Outbound, Witness, WorkerProcess, publish
 from tests.e2e.scene import event
 
 pytestmark = pytest.mark.kafka
 
 WAIT_S = 60.0
-Sightline = Callable[..., Result]
-
-
-@pytest.fixture
-def sightline(settings: Settings) -> Sightline:
-    """Runs a command against the test's own topics."""
-    environment = {
-        f"SIGHTLINE_{name.upper()}": str(getattr(settings, name))
-        for name in ("bootstrap", "topic_prefix", "app_id", "partitions")
-    }
-
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
-
-
-def document(result: Result) -> Any:
-    """The JSON that a command printed."""
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_lag_is_what_waits_and_nothing_once_it_is_answered(

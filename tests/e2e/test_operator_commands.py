@@ -2,17 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from stream.cli.main import app
 from stream.demo.poison import RECIPES, Bounds, Ingredients, Poison
 from stream.demo.portraits import caption, portrait_jpeg
-from stream.worker.settings import Settings
+from tests.e2e.commands import Sightline, document
 from tests.e2e.harness import WorkerProcess
 
 pytestmark = pytest.mark.kafka
@@ -26,22 +23,6 @@ NOBODY = RECIPES[Poison.NO_FACE].value(
     )
 )
 
-Sightline = Callable[..., Result]
-
-
-@pytest.fixture
-def sightline(settings: Settings) -> Sightline:
-    """Runs a command against the test's own topics."""
-    environment = {
-        f"SIGHTLINE_{name.upper()}": str(getattr(settings, name))
-        for name in ("bootstrap", "topic_prefix", "app_id", "partitions")
-    }
-
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments), env=environment)
-
-    return run
-
 
 def lay_out(folder: Path, photos: Sequence[int]) -> Path:
     """A folder of people with these photos of each."""
@@ -52,12 +33,6 @@ def lay_out(folder: Path, photos: Sequence[int]) -> Path:
             (folder / name / f"{photo}.jpg").write_bytes(jpeg)
             (folder / name / f"{photo}.txt").write_text(caption(attributes), encoding="utf-8")
     return folder
-
-
-def document(result: Result) -> Any:
-    """The JSON that a command printed."""
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_from_a_folder_of_people_to_decisions_and_back_out(
