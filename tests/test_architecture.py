@@ -12,8 +12,9 @@ MAX_LINES = 500
 SHELLS = ("stream.worker", "stream.local", "stream.demo", "stream.cli")
 """Rooms that may touch the clock, the environment, files and the network."""
 
-BEFORE_OPENCV = "stream.features.cv"
-"""Sets an environment variable: OpenCV reads its pixel bound from nowhere else, once, when it is loaded."""
+DOORS = ("stream.features.cv", "stream.features.ort")
+"""Set environment variables: OpenCV reads its pixel bound, and ONNX Runtime whether it may report home, from
+nowhere else, once, when they are loaded."""
 
 ENGINE = {"faust", "mode", "aiokafka", "prometheus_client"}
 """Libraries whose only home is the worker; clients of the broker elsewhere are listed by name below."""
@@ -66,7 +67,8 @@ def breaches(
         (("index", "stream"), ("stream.worker",), ("stream.worker", "stream.cli")),
         (("index", "stream"), ("stream.cli",), ("stream.cli",)),
         (("index", "stream"), tuple(ENGINE), ("stream.worker", "stream.cli")),
-        (("index", "stream"), ("os", "time", "socket", "subprocess", "random"), (*SHELLS, BEFORE_OPENCV)),
+        (("index", "stream"), ("onnxruntime",), ("stream.features.ort", "stream.local.quantise")),
+        (("index", "stream"), ("os", "time", "socket", "subprocess", "random"), (*SHELLS, *DOORS)),
     ],
     ids=[
         "index knows nothing of the stream",
@@ -75,6 +77,7 @@ def breaches(
         "only the command line imports the worker",
         "nothing imports the command line",
         "the engine stays in the worker",
+        "ONNX Runtime is loaded by its one door",
         "the core has no clock, no environment and no network",
     ],
 )

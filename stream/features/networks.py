@@ -46,7 +46,8 @@ class _OnnxRuntimeNetwork:
     """One session for all threads: `run` is thread-safe, and with one intra-op thread it starts no pool."""
 
     def __init__(self, onnx_bytes: bytes, outputs: tuple[str, ...]) -> None:
-        import onnxruntime as ort  # late, so that commands that embed nothing start fast
+        # Late, so that commands that embed nothing start fast.
+        from stream.features.ort import onnxruntime as ort
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -112,8 +112,10 @@ def _aligned(encoder: FaceEncoder, photos: Sequence[Path], wanted: int) -> Itera
 
 
 def _to_int8(onnx_bytes: bytes, inputs: Sequence[FloatArray]) -> bytes:
-    import onnx  # late, as its neighbour: they take a second
+    import onnx  # late, as its neighbours: they take a second
     from onnxruntime import quantization
+
+    import stream.features.ort  # noqa: F401  # before the next line loads it
 
     model = onnx.load_from_string(onnx_bytes)
     weights = {i.name for i in model.graph.initializer}
