@@ -65,12 +65,12 @@ class SlimDetector:
     """Outputs `SLIM_OUTPUTS`; takes any input size."""
     min_score: float = 0.65
     overlap: float = 0.4
-    widths_px: tuple[int, ...] = (320, 640, 1280)
+    sides_px: tuple[int, ...] = (320, 640, 1280)
     """Of the 4:3 canvas, see `_coarse_to_fine`."""
 
     def __call__(self, image: BgrImage) -> list[Face]:
         """See `Detector`."""
-        return _coarse_to_fine(image, self.widths_px, self._search)
+        return _coarse_to_fine(image, self.sides_px, self._search)
 
     def _search(self, image: BgrImage, width_px: int) -> list[Face]:
         canvas, scale = _fit(image, width_px=width_px, height_px=width_px * 3 // 4)
@@ -150,12 +150,12 @@ class YuNetDetector:
     """Outputs `YUNET_OUTPUTS`; takes any input whose sides 32 divides."""
     min_score: float = 0.6
     overlap: float = 0.3
-    long_sides_px: tuple[int, ...] = (320, 640, 1280)
+    sides_px: tuple[int, ...] = (320, 640, 1280)
     """See `_coarse_to_fine`; images smaller than the first are searched as they are."""
 
     def __call__(self, image: BgrImage) -> list[Face]:
         """See `Detector`."""
-        return _coarse_to_fine(image, self.long_sides_px, self._search)
+        return _coarse_to_fine(image, self.sides_px, self._search)
 
     def _search(self, image: BgrImage, long_side_px: int) -> list[Face]:
         height, width = image.shape[:2]

@@ -1,12 +1,15 @@
 """Detectors find small faces in large photos, and read their networks as these were meant to be read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stream.demo.people import Photo
+from stream.evaluation.degrade import Box
+from stream.evaluation.scenes import in_scene
 from stream.features.cv import cv2
 from stream.features.detectors import SlimDetector, YuNetDetector
 from stream.features.encoders import FaceEncoder, load_encoder
@@ -41,27 +44,7 @@ def pixels(photo: Photo) -> BgrImage:
     return image
 
 
-def in_scene(image: BgrImage, face: Face, face_height_px: int, seed: int) -> tuple[BgrImage, Face]:
-    """A 1080p scene with the photo somewhere in it, its face of this height, and where the face is now."""
-    rng = np.random.default_rng(seed)
-    scene = cv2.resize(rng.integers(60, 190, (9, 16, 3), dtype=np.uint8), (1920, 1080))
-    scale = face_height_px / face.height
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=method)[:1080]
-    top = int(rng.integers(0, 1080 - small.shape[0] + 1))
-    left = int(rng.integers(0, 1920 - small.shape[1] + 1))
-    scene[top : top + small.shape[0], left : left + small.shape[1]] = small
-    moved = Face(
-        left=left + face.left * scale,
-        top=top + face.top * scale,
-        width=face.width * scale,
-        height=face.height * scale,
-        score=face.score,
-    )
-    return scene, moved
-
-
-def overlap(one: Face, other: Face) -> float:
+def overlap(one: Face, other: Box) -> float:
     """Intersection over union."""
     width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
     height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
@@ -77,7 +60,9 @@ def test_a_face_in_a_large_scene_is_found(
     hits = 0
     for seed, photo in enumerate(photos[:DIFFERENT_PHOTOS]):
         image = pixels(photo)
-        scene, truth = in_scene(image, encoder.detect(image)[0], face_height_px, seed)
+        face = encoder.detect(image)[0]
+        box = Box(left=face.left, top=face.top, width=face.width, height=face.height)
+        scene, truth = in_scene(image, box, face_height_px=face_height_px, seed=seed)
         hits += any(overlap(found, truth) > 0.4 for found in encoder.detect(scene))
     assert hits >= DIFFERENT_PHOTOS - 1
 
@@ -87,10 +72,8 @@ def test_a_finer_search_is_made_only_where_a_coarse_one_finds_nothing(
 ) -> None:
     """What is found at the first size does not depend on whether there is a second."""
     image = cv2.resize(pixels(photos[0]), (1000, 1000))
-    first_only = {
-        SlimDetector: lambda d: SlimDetector(network=d.network, widths_px=d.widths_px[:1]),
-        YuNetDetector: lambda d: YuNetDetector(network=d.network, long_sides_px=d.long_sides_px[:1]),
-    }[type(encoder.detect)](encoder.detect)
+    assert isinstance(encoder.detect, SlimDetector | YuNetDetector)
+    first_only = replace(encoder.detect, sides_px=encoder.detect.sides_px[:1])
     assert [repr(f) for f in encoder.detect(image)] == [repr(f) for f in first_only(image)]
 
 
