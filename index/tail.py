@@ -23,8 +23,8 @@ PRIOR_EXCESSES = 30
 """What a slope known before weighs: as much as so many searches in the tail, which 200 identities give."""
 _Z95 = 1.96
 _SIDES = 2
-"""Two look-alikes find one another: of the excesses among LFW's people 86 % come in such pairs, which say one
-thing twice. The interval counts all of them so."""
+"""Two look-alikes find one another: most excesses come in such pairs, which say one thing twice. The interval
+counts all of them so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
