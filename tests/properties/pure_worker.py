@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 
 from index.exact import ExactGallery
 from index.records import IMAGE, TEXT, Modality
-from stream.clock import PartitionClock
 from stream.codec import Limits, decode
 from stream.dead_letter_record import encode_dead_letter
-from stream.decision_record import decision_value
+from stream.decision_record import SETTLED, decision_value
 from stream.envelope import Headers, Outgoing
 from stream.events import (
     ClosedWindow,
@@ -24,13 +23,14 @@ from stream.events import (
     Source,
     Withdrawn,
 )
-from stream.join import Step, SubjectJoin
+from stream.join import Step
 from stream.live_gallery import LiveGallery
 from stream.reasons import Reason, Stage
 from stream.recogniser import Recogniser
-from stream.recovery import TailFold, read_back_to_ms
-from stream.revisions import Announcements, Revisions
-from stream.worker.ack_frontier import AckFrontier
+from stream.recovery import Covered, TailFold, read_back_to_ms
+from stream.revisions import Revisions
+from stream.worker.partition import PartitionState
+from stream.worker.tail_reader import Tail
 from tests.factories import feature, policy
 from tests.stream_factories import join_policy
 
@@ -105,90 +105,107 @@ class Verdict:
     window: OpenWindow | ClosedWindow
 
 
+@dataclass
+class Handed:
+    """Stands in for Faust's event."""
+
+    worker: "Worker"
+    source: Source
+
+    def ack(self) -> None:
+        self.worker.acknowledged[self.source.topic] = self.source.offset + 1
+
+
 class Worker:
     """One life of a worker, from assignment to crash."""
 
     def __init__(self, broker: Broker, revisions: Revisions) -> None:
         self.broker = broker
-        self.clock = PartitionClock(TOPICS)
-        self.join = SubjectJoin(
-            join_policy(
-                window_ms=WINDOW_MS,
-                grace_ms=GRACE_MS,
-                close_on_complete=revisions is Revisions.FINAL_ONLY,
-            )
-        )
         self.gallery = LiveGallery(ExactGallery(POLICY), POLICY, target_fpir=0.01)
         self.recogniser = Recogniser(self.gallery, POLICY.contracts, candidates=2)
         self.version = 0
-        self.frontiers = {topic: AckFrontier(1) for topic in TOPICS}
         self.acknowledged = dict(broker.committed)
         self.position = dict(broker.committed)
         self.unusable: set[Source] = set()
         self.sends: list[Letter | Verdict] = []
-        waiting = (broker.inputs[t][o:][:1] for t, o in broker.committed.items())
+        self.state = PartitionState(
+            0,
+            policy=join_policy(
+                window_ms=WINDOW_MS,
+                grace_ms=GRACE_MS,
+                close_on_complete=revisions is Revisions.FINAL_ONLY,
+            ),
+            revisions=revisions,
+            tail=Tail(first_offset=dict(broker.committed), covered=self.remember()),
+        )
+
+    def remember(self) -> Covered:
+        waiting = [self.broker.inputs[t][o:][:1] for t, o in self.broker.committed.items()]
         since_ms = read_back_to_ms(
-            [record.timestamp_ms for first in waiting for record in first],
-            now_ms=broker.now_ms,
+            [record.timestamp_ms for found in (*waiting, self.broker.outputs[-1:]) for record in found],
+            now_ms=self.broker.now_ms,
             window_ms=WINDOW_MS,
             grace_ms=GRACE_MS,
             max_skew_ms=SKEW_MS,
         )
         fold = TailFold(matches_topic="matches")
-        for record in broker.outputs:
+        for record in self.broker.outputs:
             if record.timestamp_ms >= since_ms:
                 fold.add(record)
-        self.covered = fold.covered()
-        assert self.covered.unreadable == 0
-        self.covered.seed(self.join)
-        self.announcements = Announcements(revisions, self.covered.announced)
+        assert fold.covered().unreadable == 0
+        return fold.covered()
 
     def behind(self, topic: str) -> bool:
         return self.position[topic] < len(self.broker.inputs[topic])
 
     def read(self, topic: str) -> None:
+        state = self.state
         record = self.broker.inputs[topic][self.position[topic]]
         self.position[topic] += 1
-        assert self.frontiers[topic].opened(record.source.offset)
+        assert state.opened(record.source, Handed(self, record.source))
         decoded = decode(record, TOPICS[topic], LIMITS)
         if isinstance(decoded, Rejected):
-            if self.covered.skips(record.source):
-                self.done(record.source)
+            state.handed(record)
+            if state.covered.skips(record.source):
+                state.done(record.source)
             else:
                 self.set_aside(record, decoded.reason, decoded.stage)
             return
         event = decoded.event if isinstance(decoded, Sample) else decoded
-        self.clock.observe(topic, event.event_time_ms, record.timestamp_ms)
-        if self.covered.skips(record.source):
-            self.done(record.source)
+        state.clock.observe(topic, event.event_time_ms, record.timestamp_ms)
+        state.handed(record)
+        if state.covered.skips(record.source):
+            state.done(record.source)
             return
-        self.announcements.came(event)
-        verdict, step = self.join.accept(event, self.clock.watermark_ms)
+        state.announcements.came(event)
+        verdict, step = state.join.accept(event, state.clock.watermark_ms)
         if isinstance(verdict, Late):
             self.set_aside(record, verdict.reason, Stage.JOIN)
         elif isinstance(verdict, Duplicate):
-            self.done(record.source)
-        elif record.value == UNUSABLE:
-            self.unusable.add(record.source)
-            if record.source not in self.covered.unusable:
-                self.set_aside(record, Reason.NO_FACE, Stage.FEATURES)
+            state.done(record.source)
+        else:
+            state.waits(event)
+            if record.value == UNUSABLE:
+                self.unusable.add(record.source)
+                if record.source not in state.covered.unusable:
+                    self.set_aside(record, Reason.NO_FACE, Stage.FEATURES)
         self.take(step)
 
     def sweep(self) -> None:
         for topic in TOPICS:
             if not self.behind(topic):
-                self.clock.silent_until(topic, self.broker.now_ms)
-        self.take(self.join.advance(self.clock.watermark_ms))
+                self.state.clock.silent_until(topic, self.broker.now_ms)
+        self.take(self.state.join.advance(self.state.clock.watermark_ms))
 
     def take(self, step: Step) -> None:
-        self.done(*(marker.source for marker in step.idle_markers))
-        self.sends += [
-            Verdict(window) for window in step.changed if not self.announcements.awaits(window.subject_id)
-        ]
+        self.state.done(*(marker.source for marker in step.idle_markers))
+        awaits = self.state.announcements.awaits
+        self.sends += [Verdict(window) for window in step.changed if not awaits(window.subject_id)]
         self.sends += map(Verdict, step.closed)
 
     def set_aside(self, record: RawRecord, reason: Reason, stage: Stage) -> None:
-        letter = encode_dead_letter(record, reason=reason, stage=stage, error="")
+        settled_ms = self.state.settled_ms
+        letter = encode_dead_letter(record, reason=reason, stage=stage, error="", settled_ms=settled_ms)
         self.sends.append(Letter(letter, record.source, settled=stage is not Stage.FEATURES))
 
     def deliver(self, at: int) -> None:
@@ -197,7 +214,7 @@ class Worker:
         send = ready[at % len(ready)]
         if isinstance(send, Letter):
             self.broker.append("dead-letters", send.record.key, send.record.value, send.record.headers)
-            self.done(*[send.about] * send.settled)
+            self.state.done(*[send.about] * send.settled)
         else:
             self.decide(send.window)
         self.sends.remove(send)
@@ -212,13 +229,15 @@ class Worker:
 
     def decide(self, window: OpenWindow | ClosedWindow) -> None:
         self.follow_the_gallery()
-        decided = self.announcements.revise(self.recogniser.decide(self.probe(window)))
+        decided = self.state.announcements.revise(self.recogniser.decide(self.probe(window)))
         if decided is None:
             return
-        self.broker.append("matches", window.subject_id.encode(), decision_value(decided), ())
-        self.announcements.published(decided)
+        settled_ms = self.state.settled_ms
+        headers = () if settled_ms is None else ((SETTLED, str(settled_ms).encode()),)
+        self.broker.append("matches", window.subject_id.encode(), decision_value(decided), headers)
+        self.state.announcements.published(decided)
         if decided.final:
-            self.done(*(event.source for event in (*window.events, *window.markers)))
+            self.state.done(*(event.source for event in (*window.events, *window.markers)))
 
     def follow_the_gallery(self) -> None:
         fresh = enumerate(self.broker.gallery[self.version :], start=self.version + 1)
@@ -246,9 +265,3 @@ class Worker:
             missing=(*unusable, *(Missing(modality=m, reason=Reason.NOT_RECEIVED) for m in sorted(absent))),
             markers=window.markers,
         )
-
-    def done(self, *sources: Source) -> None:
-        for source in sources:
-            reached = self.frontiers[source.topic].done(source.offset, generation=1)
-            if reached is not None:
-                self.acknowledged[source.topic] = reached + 1

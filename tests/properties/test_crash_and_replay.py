@@ -240,8 +240,8 @@ class CrashAndReplay(RuleBasedStateMachine):
         assert late <= self.repeated, "only a copy may come so late that its original is forgotten"
         assert Counter(letter.source for letter in letters) == Counter(self.poisoned | self.spoilt | late)
         assert self.broker.committed == {topic: len(log) for topic, log in self.broker.inputs.items()}
-        assert self.worker.join.held_events == 0
-        assert self.worker.announcements.remembered == 0
+        assert self.worker.state.join.held_events == 0
+        assert self.worker.state.announcements.remembered == 0
         self.check_decisions_against_visits([made for made in decisions if made.final])
         self.check_revisions(decisions)
         for made in decisions:
