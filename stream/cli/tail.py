@@ -83,7 +83,7 @@ def line_of(decision: DecisionRecord, append_ms: int) -> str:
     return (
         f"[dim]{rfc3339(append_ms)}[/] {escape(decision.subject_id):<24} [{colour}]{decision.outcome:<12}[/] "
         f"{nearest}{why} [dim]({'+'.join(decision.modalities.used) or 'nothing'}"
-        f"{'; ' + missing if missing else ''})[/]"
+        f"{'; ' + missing if missing else ''}{'' if decision.final else '; may be revised'})[/]"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from index.records import Outcome
+from stream.cli.tail import line_of
 from stream.decision_record import covered_events, decision_value, decode_decision
 from stream.decision_view import DecisionRecord
 from stream.events import ClosedBy, ClosedWindow, Decision, Event, OpenWindow, SubjectId, Window
@@ -196,6 +197,7 @@ def test_a_reader_knows_what_is_final() -> None:
         record = decode_decision(raw(decision_value(made)))
         assert isinstance(record, DecisionRecord)
         assert record.final is made.final is (record.window.closed_by is not None)
+        assert ("may be revised" in line_of(record, 0)) is not made.final
     old = decision_value(closed(image(10))).replace(b'"final":true,', b"")
     record = decode_decision(raw(old))
     assert isinstance(record, DecisionRecord)
