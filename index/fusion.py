@@ -68,12 +68,12 @@ def spread(policy: Policy, mask: Mask, error: Mapping[Modality, float]) -> float
     return policy.masks[mask].scale * sum(slopes[modality] * error[modality] for modality in mask)
 
 
-def probability(policy: Policy, llr: float, identities: int) -> float:
+def probability(policy: Policy, mask: Mask, llr: float, identities: int) -> float:
     """P(the best candidate is the probe's identity | its score, N) = σ(a·score − b·ln N + c), in [0, 1].
 
     Without the ln N term the same score would promise as much among ten as among a million.
     """
-    odds = policy.probability
+    odds = policy.masks[mask].probability or policy.probability
     logit = odds.a * llr - odds.b * math.log(max(identities, 1)) + odds.c
     # Both branches keep exp() from overflowing.
     return 1.0 / (1.0 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1.0 + math.exp(logit))

@@ -49,6 +49,15 @@ class ModalityRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbabilityRow:
+    """P(rank 1 is right) = σ(a·score − b·ln N + c)."""
+
+    a: float
+    b: float
+    c: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRow:
     """How a score made of these modalities reads on the scale that all masks share: LLR = scale·f + bias."""
 
@@ -62,15 +71,8 @@ class MaskRow:
     """Nats in which the calibration set's impostor scores become e times rarer: what few searches lean on."""
     target_fpir: float | None = None
     """Share of strangers, of probes of this mask, that may be returned; None: the policy's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbabilityRow:
-    """P(rank 1 is right) = σ(a·score − b·ln N + c)."""
-
-    a: float
-    b: float
-    c: float
+    probability: ProbabilityRow | None = None
+    """Where a best candidate by these modalities is right as often as by no other; None: the policy's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -268,6 +270,7 @@ def _check_masks(
         )
     for mask, row in masks.items():
         _check_finite(f"mask {_named(mask)}", row.scale, row.bias, row.fallback_threshold, row.tail_slope)
+        _check_odds(f"Mask {_named(mask)}", row.probability)
         if row.scale <= 0 or row.tail_slope <= 0:
             raise PolicyError(
                 f"Mask {_named(mask)} has scale {row.scale:g} and tail_slope {row.tail_slope:g}; they must "
@@ -276,16 +279,23 @@ def _check_masks(
 
 
 def _check_decision(policy: Policy) -> None:
-    odds = policy.probability
-    _check_finite(f"policy {policy.policy_id}", policy.margin, policy.conflict_below, odds.a, odds.b, odds.c)
-    if policy.margin < 0 or odds.a <= 0 or odds.b < 0:
-        raise PolicyError(
-            f"Policy {policy.policy_id} has margin {policy.margin:g}, probability a {odds.a:g} and b "
-            f"{odds.b:g}; they must be >= 0, > 0 and >= 0."
-        )
+    _check_finite(f"policy {policy.policy_id}", policy.margin, policy.conflict_below)
+    _check_odds(f"Policy {policy.policy_id}", policy.probability)
+    if policy.margin < 0:
+        raise PolicyError(f"Policy {policy.policy_id} has margin {policy.margin:g}; it must be >= 0.")
     for target in (policy.target_fpir, *(row.target_fpir for row in policy.masks.values())):
         if target is not None and not 0 < target < 1:
             raise PolicyError(f"target_fpir is {target:g}; it is a share, between 0 and 1.")
+
+
+def _check_odds(where: str, odds: ProbabilityRow | None) -> None:
+    if odds is None:
+        return
+    _check_finite(where, odds.a, odds.b, odds.c)
+    if odds.a <= 0 or odds.b < 0:
+        raise PolicyError(
+            f"{where} has probability a {odds.a:g} and b {odds.b:g}; they must be > 0 and >= 0."
+        )
 
 
 def _check_finite(where: str, *numbers: float | None) -> None:

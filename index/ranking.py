@@ -40,7 +40,7 @@ def ranked(
             identity_id=one.identity.identity_id,
             template_id=nearest[one.identity.identity_id],
             score=one.score,
-            probability=probability(policy, one.score, identities),
+            probability=probability(policy, frozenset(one.similarity), one.score, identities),
             similarity=one.similarity,
             enrolled=one.identity.mask.intersection(policy.modalities),
             agreement=agreement(policy, probe, one.identity, one.similarity),

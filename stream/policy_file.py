@@ -65,6 +65,12 @@ class _Crossing(_Form):
     of_description: _Projection
 
 
+class _Probability(_Form):
+    a: FiniteFloat
+    b: FiniteFloat
+    c: FiniteFloat
+
+
 class _Mask(_Form):
     scale: FiniteFloat
     bias: FiniteFloat
@@ -72,12 +78,8 @@ class _Mask(_Form):
     fallback_threshold: FiniteFloat
     tail_slope: FiniteFloat = 1.0
     target_fpir: FiniteFloat | None = None
-
-
-class _Probability(_Form):
-    a: FiniteFloat
-    b: FiniteFloat
-    c: FiniteFloat
+    probability: _Probability | None = None
+    """The policy's where it is null."""
 
 
 class _PolicyForm(_Form):
@@ -133,10 +135,11 @@ def format_policy(policy: Policy, *, fitted_on: str) -> str:
                 fallback_threshold=row.fallback_threshold,
                 tail_slope=row.tail_slope,
                 target_fpir=row.target_fpir,
+                probability=None if row.probability is None else _probability_form(row.probability),
             )
             for mask, row in policy.masks.items()
         },
-        probability=_Probability(a=policy.probability.a, b=policy.probability.b, c=policy.probability.c),
+        probability=_probability_form(policy.probability),
         margin=policy.margin,
         conflict_below=policy.conflict_below,
         target_fpir=policy.target_fpir,
@@ -210,6 +213,10 @@ def _crossing_form(crossing: Crossing) -> _Crossing:
     )
 
 
+def _probability_form(row: ProbabilityRow) -> _Probability:
+    return _Probability(a=row.a, b=row.b, c=row.c)
+
+
 def _agreement_form(row: AgreementRow) -> _Agreement:
     return _Agreement(described=row.described, own=row.own, enrolled=row.enrolled, bias=row.bias)
 
@@ -276,6 +283,7 @@ def _to_policy(form: _PolicyForm) -> Policy:
             fallback_threshold=m.fallback_threshold,
             tail_slope=m.tail_slope,
             target_fpir=m.target_fpir,
+            probability=None if m.probability is None else ProbabilityRow(**m.probability.model_dump()),
         )
         for name, m in form.masks.items()
     }
@@ -283,7 +291,7 @@ def _to_policy(form: _PolicyForm) -> Policy:
         policy_id=form.policy_id,
         rows=rows,
         masks=masks,
-        probability=ProbabilityRow(a=form.probability.a, b=form.probability.b, c=form.probability.c),
+        probability=ProbabilityRow(**form.probability.model_dump()),
         margin=form.margin,
         crossing=None if form.crossing is None else _to_crossing(form.crossing),
         conflict_below=form.conflict_below,

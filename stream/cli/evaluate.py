@@ -1,18 +1,17 @@
 """`sightline evaluate`: how well it recognises, measured on labelled people."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from index.errors import GalleryError
 from index.records import IMAGE, TEXT, Modality
+from stream.cli.bars import step_bars
 from stream.cli.console import Exit, err, fail, out, print_json
 from stream.cli.demo_people import render
 from stream.cli.evaluate_view import comparison_view, view
@@ -121,7 +120,7 @@ def evaluate(
         except GalleryError as error:
             fail(error)
         subject = Subject(version=version("sightline"), data=data, pack=settings.pack, policy=bound)
-        with _bars() as tell:
+        with step_bars() as tell:
             extract = _extraction(extractors, plan, settings.extract_threads, features, tell)
             report = measure(subject, cast, extract, plan, tell)
         plain = report_as_json(report)
@@ -170,21 +169,6 @@ def _extraction(
         return samples
 
     return extract
-
-
-@contextmanager
-def _bars() -> Iterator[Tell]:
-    """Progress bars on stderr, one a step, each appearing when its step begins."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=of)
-            bars.update(tasks[what], completed=done)
-
-        yield tell
 
 
 def _photos(cast: Cast) -> Mapping[str, Photo]:

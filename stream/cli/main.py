@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "withdraw": _entry("identities", "withdraw", "Withdraw an identity, and wait until it is erased."),
     "produce": _entry("produce", "produce", "Publish the photos and texts of a folder as subjects."),
     "tail": _entry("tail", "tail", "Show decisions as they are made."),
+    "calibrate": _entry("calibrate", "calibrate", "Fit a policy to labelled people, and write its file."),
     "evaluate": _entry(
         "evaluate",
         "evaluate",

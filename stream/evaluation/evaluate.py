@@ -258,7 +258,7 @@ def _over_sizes(
         asked = queries(scene.clean, mask, scene.names)
         decides = scene.policy.masks[mask].may_match
         scores = every_score(scene.gallery, asked, columns, only_deciding=decides)
-        scored = Scored(queries=asked, scores=scores)
+        scored = Scored(queries=asked, mask=mask, scores=scores)
         if decides:
             found[name] = realised(scored, mask, drawn, columns, scene.resampling)
         said[name] = calibration(scored, scene.policy, drawn, columns, scene.resampling)

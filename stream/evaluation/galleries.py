@@ -43,6 +43,7 @@ class Scored:
     """Every search against everybody, by one mask."""
 
     queries: Sequence[Query]
+    mask: Mask
     scores: Doubles
     """(S, N); −∞ where a pair has no modality in common."""
 
@@ -176,7 +177,10 @@ def _searches(
         np.zeros(len(best))
         if policy is None
         else np.array(
-            [probability(policy, float(s), len(draw.columns)) if np.isfinite(s) else 0.0 for s in best]
+            [
+                probability(policy, scored.mask, float(s), len(draw.columns)) if np.isfinite(s) else 0.0
+                for s in best
+            ]
         )
     )
     return Searches(

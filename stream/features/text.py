@@ -53,7 +53,7 @@ class TextWeights:
 
 
 def shipped_weights() -> TextWeights:
-    """The weights that come with the package, made by `bench/fit_first_policy.py`."""
+    """The weights that come with the package, made by `bench/fit_text_weights.py`."""
     raw = json.loads((resources.files("stream.features") / "text_weights.json").read_text(encoding="utf-8"))
     return TextWeights(idf=np.array(raw["idf"], dtype=np.float32), fitted_on=raw["fitted_on"])
 

@@ -9,6 +9,7 @@ from index.records import IMAGE, TEXT, Modality
 from tests.factories import AUDIO, policy
 
 THREE = policy(IMAGE, TEXT, AUDIO)
+FACE = frozenset({IMAGE})
 """image: primary; text: t = 6s − 2; audio: t = 8s − 2; w = .02, c = 2; LLR = 20f − 6 with image, else f."""
 
 
@@ -42,11 +43,11 @@ def test_evidence_is_not_clipped() -> None:
 
 def test_the_same_score_promises_less_in_a_larger_gallery() -> None:
     """P = σ(a·score − b·ln N + c): with a = b = 1, e times as many identities cost one unit of score."""
-    assert probability(THREE, 5.0, 1) == pytest.approx(1 / (1 + np.exp(-5)))
-    assert probability(THREE, 5.0 + np.log(10), 10) == pytest.approx(probability(THREE, 5.0, 1))
+    assert probability(THREE, FACE, 5.0, 1) == pytest.approx(1 / (1 + np.exp(-5)))
+    assert probability(THREE, FACE, 5.0 + np.log(10), 10) == pytest.approx(probability(THREE, FACE, 5.0, 1))
 
 
 @pytest.mark.parametrize(("llr", "expected"), [(1e6, 1.0), (-1e6, 0.0)])
 def test_a_probability_never_overflows(llr: float, expected: float) -> None:
     """Scores are finite, exp() of them need not be."""
-    assert probability(policy(probability=ProbabilityRow(a=1.0, b=0.0, c=0.0)), llr, 3) == expected
+    assert probability(policy(probability=ProbabilityRow(a=1.0, b=0.0, c=0.0)), FACE, llr, 3) == expected
