@@ -133,6 +133,7 @@ class Report:
     """Records that no committed offset has passed, at the end."""
     verdict: Verdict
     forgives: frozenset[str]
+    sabotaged: bool
     deaths: tuple[int, ...]
     """Exit codes."""
     silences_s: tuple[float, ...]
@@ -145,7 +146,7 @@ class Report:
     def right(self) -> bool:
         """Whether nothing that was promised is wrong, and nothing is left."""
         found = {name for name, count in self.verdict.counts.items() if count}
-        return found <= self.forgives and not self.uncommitted
+        return bool(found) if self.sabotaged else found <= self.forgives and not self.uncommitted
 
 
 @dataclass
@@ -286,6 +287,8 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
     topics: bool = True
     """Whether the topics are there from the start."""
+    sabotaged: bool = False
+    """Whether the service is broken on purpose: the run is right when the verdict objects."""
     forgives: frozenset[str] = frozenset()
     """Findings that docs/reliability.md does not promise against; they are counted all the same."""
 
@@ -384,6 +387,7 @@ def _report(scenario: Scenario, lab: Lab, right: Outcomes, found: Verdict, secon
         uncommitted=lab.uncommitted(),
         verdict=found,
         forgives=scenario.forgives,
+        sabotaged=scenario.sabotaged,
         deaths=tuple(death.code for supervised in everybody for death in supervised.deaths),
         silences_s=tuple(_silences_s(lab)) if len(everybody) == 1 else (),
         peak_rss_mb=max((s.peak_rss_bytes for s in everybody), default=0) >> 20,

@@ -76,6 +76,11 @@ def _without_static_membership(lab: Lab) -> None:
     one_ready_worker(lab, LONG, static=False)
 
 
+def _forgetful_lives(lab: Lab) -> None:
+    lab.workers["1"].give({"forgetful": True} for _ in range(KILLS))
+    _kills(lab)
+
+
 def _outage(seconds: float, *, kill: bool) -> Callable[[Lab], None]:
     def harm(lab: Lab) -> None:
         lab.decided(40)
@@ -243,6 +248,13 @@ _ALL = (
         shape=replace(LONG, visits=3_500),
         prepare=_without_static_membership,
         settings={"session_timeout_s": 20.0},
+    ),
+    Scenario(
+        name="forgetful",
+        about="the same kills of a service that is broken: it reads no tail, and the oracle has to object",
+        harm=_forgetful_lives,
+        shape=LONG,
+        sabotaged=True,
     ),
     Scenario(
         name="broker-stop",

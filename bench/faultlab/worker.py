@@ -1,7 +1,8 @@
 """The worker as it is, with faults let into its process: it dies, sleeps or goes deaf where it is told.
 
-`FAULTLAB` is JSON: `{"crash": {"point": "delivered", "nth": 40}}`, `{"slow_ms": 50}` or
-`{"deaf_after_s": 5}`. The service has no such hooks; this program wraps its parts from outside, by name.
+`FAULTLAB` is JSON: `{"crash": {"point": "delivered", "nth": 40}}`, `{"slow_ms": 50}`,
+`{"deaf_after_s": 5}`, or `{"forgetful": true}`, which breaks the service itself for the oracle to notice.
+The service has no such hooks; this program wraps its parts from outside, by name.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from faust.transport.consumer import Consumer as FaustConsumer
 
 from index.records import IMAGE, TEXT
 from stream.features.registry import FACTORIES
+from stream.recovery import Covered, TailFold
 from stream.worker.deciding import Deciding
 from stream.worker.enroller import Enroller
 from stream.worker.extraction import ExtractionPool
@@ -70,6 +72,8 @@ def let_in(orders: Mapping[str, Any]) -> None:
     """Lets the faults in that are ordered."""
     if crash := orders.get("crash"):
         _die_at(CRASH_POINTS[crash["point"]], crash["nth"])
+    if orders.get("forgetful"):
+        TailFold.covered = lambda _: Covered()  # type: ignore[method-assign]  # a service that is broken
     if seconds := orders.get("deaf_after_s"):
         _go_deaf(seconds)
 
