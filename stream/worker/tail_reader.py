@@ -24,6 +24,8 @@ from stream.worker.settings import Settings
 
 POLL_MS = 500
 DEADLINE_S = 60.0
+PEEK_BYTES = 128 << 10
+"""Of a partition: a first record larger than this comes alone in its answer, one partition after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,7 @@ async def committed_offsets(settings: Settings) -> dict[TopicPartition, int]:
 @asynccontextmanager
 async def peeking(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that wants one record of a partition, not megabytes of images."""
-    async with _consumer(settings, max_partition_fetch_bytes=1) as consumer:
+    async with _consumer(settings, max_partition_fetch_bytes=PEEK_BYTES) as consumer:
         yield consumer
 
 
@@ -169,9 +171,10 @@ async def first_timestamps(
         consumer.seek(tp, first[tp])
     found: dict[TopicPartition, int] = {}
     while waiting:
-        for tp, records in (await consumer.getmany(*waiting, timeout_ms=POLL_MS, max_records=1)).items():
+        for tp, records in (await consumer.getmany(*waiting, timeout_ms=POLL_MS)).items():
             found[tp] = records[0].timestamp
             waiting.discard(tp)
+            consumer.pause(tp)
         # A log that ends in transaction markers only has no record to show.
         for tp in list(waiting):
             if await consumer.position(tp) >= ends[tp]:
