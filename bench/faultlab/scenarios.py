@@ -12,6 +12,7 @@ from faultlab.lab import SESSION_S, Lab, Scenario, one_ready_worker
 from faultlab.plan import ORDINARY, Kind, Shape
 from faultlab.worker import CRASH_POINTS
 from stream.worker.admin import admin_client, init_topics
+from stream.worker.topics import KAFKA_RECORD_BYTES
 
 SHAPE = Shape(mix=ORDINARY)
 LONG = replace(SHAPE, visits=2_000, rate_hz=25)
@@ -174,11 +175,11 @@ def _refused(lab: Lab, name: str, words: str) -> None:
 
 
 def _output_read_only(lab: Lab) -> None:
-    """A topic that asks for more replicas than there are takes no record."""
+    """A topic of which no record may have a byte takes none."""
     lab.decided(40)
-    _ask_for_replicas(lab, 2)
-    lab.wait(lambda: bool(lab.workers["1"].deaths), "the worker gave up", LEAVES_WITHIN_S)
-    _ask_for_replicas(lab, 1)
+    _allow_record_bytes(lab, 1)
+    lab.wait(lambda: len(lab.workers["1"].deaths) > 1, "the worker gave up", LEAVES_WITHIN_S)
+    _allow_record_bytes(lab, KAFKA_RECORD_BYTES)
     lab.decided(20)
 
 
@@ -191,9 +192,9 @@ def _output_deleted(lab: Lab) -> None:
     lab.decided(20)
 
 
-def _ask_for_replicas(lab: Lab, count: int) -> None:
+def _allow_record_bytes(lab: Lab, count: int) -> None:
     """One setting of the match topic alone; aiokafka's request would reset all others."""
-    entry = ConfigEntry("min.insync.replicas", str(count), incremental_operation=AlterConfigOpType.SET)
+    entry = ConfigEntry("max.message.bytes", str(count), incremental_operation=AlterConfigOpType.SET)
     topic = ConfigResource(ResourceType.TOPIC, lab.settings.topics.matches, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": lab.settings.bootstrap})
     for answer in admin.incremental_alter_configs([topic]).values():
