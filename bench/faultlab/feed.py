@@ -201,7 +201,8 @@ class Feed:
     def close(self) -> None:
         """Publishes nothing more."""
         self._stop.set()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def finish(self) -> Sequence[Logged]:
         """Waits for the last delivery; everything that was published.

@@ -235,7 +235,7 @@ class Lab:
         self.wait(
             lambda: any(ready in w.worker.get("/metrics")[1] for w in self.workers.values()),
             "everybody is enrolled",
-            60,
+            180,
         )
 
     def wait(self, done: Callable[[], bool], what: str, seconds: float) -> None:
