@@ -12,7 +12,7 @@ from rich.table import Table
 
 from stream.cli.console import Exit, err, fail, out, print_json
 from stream.features.errors import ModelError
-from stream.features.models import PACKS, Pack, UrlSource, pack_folder, pack_named, verify
+from stream.features.models import PACKS, Pack, UrlSource, pack_folder, pack_named, variants_in, verify
 from stream.local.model_pull import Progress as PullProgress
 from stream.local.model_pull import pull as pull_pack
 from stream.worker.settings import Settings
@@ -34,7 +34,11 @@ Names = Annotated[list[str] | None, typer.Argument(help="Packs; the configured o
 def list_packs(as_json: AsJson = False) -> None:
     """List the packs: dimension, size, licence, what is known of their origin, and whether they are here."""
     cache_dir = Settings().cache_dir
-    rows = [_row(pack, cache_dir) for pack in PACKS.values()]
+    try:
+        packs = (*PACKS.values(), *variants_in(cache_dir))
+    except ModelError as error:
+        fail(error)
+    rows = [_row(pack, cache_dir) for pack in packs]
     if as_json:
         print_json(rows)
         return

@@ -94,7 +94,7 @@ def _coarse_to_fine(
 ) -> list[Face]:
     """The faces at the first of these sizes that shows any; sizes beyond the image's own are not tried.
 
-    Large photos of small faces then cost more, and all others what they cost before.
+    Large photos of small faces or of nobody cost every search; all others cost the first alone.
     """
     long_side = max(image.shape[:2])
     for n, side in enumerate(sides_px):

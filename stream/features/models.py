@@ -179,6 +179,16 @@ def pack_named(name: str, cache_dir: Path | None = None) -> Pack:
     raise ModelError(f"no model pack is called {name!r}; there are {', '.join(PACKS)}")
 
 
+def variants_in(cache_dir: Path) -> tuple[Pack, ...]:
+    """The variants that were made in a cache folder.
+
+    Raises:
+        ModelError: What describes one cannot be read.
+    """
+    found = sorted((cache_dir / "models").glob(f"*/{VARIANT_FILE}"))
+    return tuple(pack_named(path.parent.name, cache_dir) for path in found)
+
+
 def describe_variant(pack: Pack) -> str:
     """The contents of a variant's `VARIANT_FILE`: `pack_named` makes the same pack of them."""
     if pack.variant_of is None:

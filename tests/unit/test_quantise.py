@@ -54,6 +54,8 @@ def test_a_quantised_pack_is_used_like_any_other(
     assert contract_of(pack).startswith("mobilefacenet-int8-128-")
     assert (cache / "models" / NAME / VARIANT_FILE).read_text() == describe_variant(pack)
     assert "32 photos" in pack.provenance
+    listed = json.loads(RUNNER.invoke(app, ["list", "--json"]).stdout)
+    assert {row["name"]: row["complete"] for row in listed}[NAME]
     of_pack = {
         name: build_extractors([IMAGE], ExtractorConfig(cache_dir=cache, pack=name))[IMAGE]
         for name in (pack.name, base.name)
