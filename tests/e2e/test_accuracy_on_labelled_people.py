@@ -59,6 +59,14 @@ def test_a_text_costs_a_face_nothing(report: dict[str, Any]) -> None:
     assert both >= alone - 0.01
 
 
+def test_fused_is_no_worse_than_the_face_alone(report: dict[str, Any], shared: Path | None) -> None:
+    """FNIR at FPIR .01 on real photos, of the same probes and strangers."""
+    both, alone = (
+        report["conditions"]["clean"][m]["fnir_at_fpir"]["0.01"]["value"] for m in ("image+text", "image")
+    )
+    assert shared is None or both <= alone + 0.005
+
+
 def test_a_description_alone_returns_nobody(report: dict[str, Any]) -> None:
     """It ranks, and the product never decides on it."""
     text = report["conditions"]["clean"]["text"]
