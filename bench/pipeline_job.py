@@ -172,10 +172,16 @@ class Kernel:
         )
 
 
-@cache
+_loaded: list[tuple[Job, Kernel]] = []
+
+
 def kernel_of(job: Job) -> Kernel:
-    """The job's kernel, loaded once a process."""
-    return Kernel(job)
+    """The job's kernel, loaded once a process. Kept by equality: settings with a mapping have no hash."""
+    kernel = next((kernel for known, kernel in _loaded if known == job), None)
+    if kernel is None:
+        kernel = Kernel(job)
+        _loaded.append((job, kernel))
+    return kernel
 
 
 def gallery_records(job: Job) -> list[Outgoing]:
