@@ -38,12 +38,13 @@ def line(report: Report) -> str:
     """A report on one line."""
     found = ", ".join(f"{name} {n}" for name, n in report.verdict.counts.items() if n) or "nothing wrong"
     silences = " ".join(f"{s:.1f}" for s in report.silences_s)
+    gaps = " ".join(f"{s:.1f}" for s in report.gaps_s)
     return (
         f"{report.scenario:<18} seed {report.seed}: {report.events} events ({report.undetermined} may go "
         f"either way), {report.decisions} decisions, "
         f"{found}; {report.repeated} repeated, {report.uncommitted} uncommitted, "
-        f"deaths {list(report.deaths)}, silences [{silences}] s, {report.peak_rss_mb} MB, "
-        f"{report.seconds:.0f} s"
+        f"deaths {list(report.deaths)}, silences [{silences}] s, "
+        f"longest gap of each partition [{gaps}] s, {report.peak_rss_mb} MB, {report.seconds:.0f} s"
     )
 
 

@@ -8,10 +8,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,6 +139,9 @@ class Report:
     """Exit codes."""
     silences_s: tuple[float, ...]
     """From the death of the only worker to the append of the next decision."""
+    gaps_s: tuple[float, ...]
+    """The longest time between two decisions of a partition, for each partition."""
+    gap_within_s: float | None
     peak_rss_mb: int
     seconds: float
     notes: tuple[str, ...]
@@ -146,7 +150,10 @@ class Report:
     def right(self) -> bool:
         """Whether nothing that was promised is wrong, and nothing is left."""
         found = {name for name, count in self.verdict.counts.items() if count}
-        return bool(found) if self.sabotaged else found <= self.forgives and not self.uncommitted
+        if self.sabotaged:
+            return bool(found)
+        prompt = self.gap_within_s is None or max(self.gaps_s) <= self.gap_within_s
+        return prompt and found <= self.forgives and not self.uncommitted
 
 
 @dataclass
@@ -248,6 +255,25 @@ class Lab:
             logs = "\n".join(s.worker.tail(15) for s in self.workers.values())
             raise RuntimeError(f"within {seconds:.0f} s not: {what}\n{logs}")
 
+    def restart_worker(self, name: str) -> None:
+        """SIGTERM, and a new life that is ready.
+
+        Raises:
+            RuntimeError: It did not leave with code 0, or was not ready again in time.
+        """
+        supervised = self.workers[name]
+        before, told_ms = len(supervised.deaths), now_ms()
+        supervised.worker.signal(signal.SIGTERM)
+        self.wait(lambda: len(supervised.deaths) > before, f"worker {name} left", LEAVE_WITHIN_S)
+        if code := supervised.deaths[-1].code:
+            raise RuntimeError(f"worker {name} left with {code}\n{supervised.worker.tail()}")
+        self.wait(lambda: supervised.worker.get("/readyz")[0] == 200, f"worker {name} is ready again", 60)
+        left_ms = supervised.deaths[-1].at_ms
+        self.notes.append(
+            f"worker {name} left {left_ms - told_ms} ms after SIGTERM, "
+            f"was ready {now_ms() - left_ms} ms after that"
+        )
+
     def decided(self, more: int) -> None:
         """Waits for so many more decisions."""
         wanted = len(self.witness.decisions) + more
@@ -291,6 +317,8 @@ class Scenario:
     """Whether the service is broken on purpose: the run is right when the verdict objects."""
     forgives: frozenset[str] = frozenset()
     """Findings that docs/reliability.md does not promise against; they are counted all the same."""
+    gap_within_s: float | None = None
+    """No partition may be without a decision for longer, from its first to its last; None bounds nothing."""
 
 
 def one_ready_worker(lab: Lab, shape: Shape, **how: Any) -> None:
@@ -390,6 +418,8 @@ def _report(scenario: Scenario, lab: Lab, right: Outcomes, found: Verdict, secon
         sabotaged=scenario.sabotaged,
         deaths=tuple(death.code for supervised in everybody for death in supervised.deaths),
         silences_s=tuple(_silences_s(lab)) if len(everybody) == 1 else (),
+        gaps_s=tuple(longest_gaps_s((said.partition, said.append_ms) for said in lab.witness.decisions)),
+        gap_within_s=scenario.gap_within_s,
         peak_rss_mb=max((s.peak_rss_bytes for s in everybody), default=0) >> 20,
         seconds=round(seconds, 1),
         notes=tuple(lab.notes),
@@ -402,6 +432,15 @@ def _silences_s(lab: Lab) -> Iterable[float]:
         for death in supervised.deaths:
             if after := [ms for ms in said_ms if ms > death.at_ms]:
                 yield (after[0] - death.at_ms) / 1_000
+
+
+def longest_gaps_s(said: Iterable[tuple[int, int]]) -> Iterator[float]:
+    """The longest time without a decision of each partition, of (partition, append time in ms)."""
+    times_ms = defaultdict(list)
+    for partition, append_ms in said:
+        times_ms[partition].append(append_ms)
+    for _, of_one in sorted(times_ms.items()):
+        yield max((after - before for before, after in pairwise(sorted(of_one))), default=0) / 1_000
 
 
 def now_ms() -> int:

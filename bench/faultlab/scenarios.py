@@ -22,6 +22,7 @@ OUTAGE_S = 5.0
 LEAVES_WITHIN_S = 90.0
 """A worker waits half a minute for a delivery, and then for its producer to let go of the record."""
 KILLS = 5
+DEFAULT_SESSION_S = 20.0
 STREAMING = (
     "read",
     "joined",
@@ -110,6 +111,16 @@ def _storm(lab: Lab) -> None:
             case "stand still":
                 _hold(lab, name, SESSION_S + 2)
         lab.rest(lab.rng.uniform(2, 6))
+
+
+def _rolling_upgrade(lab: Lab) -> None:
+    """One worker after the other, each when the one before is ready again; twice over."""
+    lab.start_worker("2")
+    lab.wait(lambda: lab.workers["2"].worker.get("/readyz")[0] == 200, "the second worker is ready", 60)
+    for name in ("1", "2", "1", "2"):
+        lab.decided(100)
+        lab.restart_worker(name)
+    lab.decided(100)
 
 
 def _zombie(lab: Lab) -> None:
@@ -240,7 +251,7 @@ _ALL = (
         about=f"kill -9, {KILLS} times; static membership, session of 20 s",
         harm=_kills,
         shape=LONG,
-        settings={"session_timeout_s": 20.0},
+        settings={"session_timeout_s": DEFAULT_SESSION_S},
     ),
     Scenario(
         name="kill-dynamic",
@@ -248,7 +259,7 @@ _ALL = (
         harm=_kills,
         shape=replace(LONG, visits=3_500),
         prepare=_without_static_membership,
-        settings={"session_timeout_s": 20.0},
+        settings={"session_timeout_s": DEFAULT_SESSION_S},
     ),
     Scenario(
         name="forgetful",
@@ -286,6 +297,14 @@ _ALL = (
         about="three workers join, leave, are killed and stand still beyond their session, for 80 s",
         harm=_storm,
         shape=LONG,
+    ),
+    Scenario(
+        name="rolling",
+        about="two workers, each in turn stopped by SIGTERM and started anew, twice; session of 20 s",
+        harm=_rolling_upgrade,
+        shape=LONG,
+        settings={"session_timeout_s": DEFAULT_SESSION_S},
+        gap_within_s=DEFAULT_SESSION_S,
     ),
     Scenario(
         name="zombie",
