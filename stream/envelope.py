@@ -115,7 +115,8 @@ def parse_rfc3339_ms(text: str) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text.upper())
-        return (moment - _EPOCH) // _MILLISECOND
+        # In UTC, so that what is read can be written: an offset may lead out of the calendar.
+        return (moment.astimezone(UTC) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return None
 

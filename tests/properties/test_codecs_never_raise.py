@@ -1,18 +1,25 @@
 """Whatever stands on the wire, every reader answers with a value, and a rejection is bounded and discreet."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.records import IMAGE
+from index.records import IMAGE, TEXT, ContractId, Feature
 from stream.codec import END_OF_SUBJECT, Limits, decode
 from stream.dead_letter_record import DeadLetter, decode_dead_letter, encode_dead_letter
 from stream.decision_record import decision_value, decode_decision
 from stream.decision_view import DecisionRecord
+from stream.enrolment_record import RequestLimits, decode_request, decode_result, encode_request
 from stream.envelope import ATTRIBUTES, MAX_DETAIL_CHARS, MAX_ID_BYTES
 from stream.events import (
     ClosedBy,
     ClosedWindow,
     Enrolled,
+    EnrolmentRequest,
+    EnrolmentResult,
     Event,
     RawRecord,
     Rejected,
@@ -22,6 +29,8 @@ from stream.events import (
     Window,
     Withdrawn,
 )
+from stream.features.embedding import read_embedding
+from stream.features.extractor import Unusable
 from stream.gallery_record import decode_template, encode_template
 from stream.reasons import Reason, Stage
 from tests.factories import template
@@ -56,6 +65,27 @@ DECISION = decision_value(
         )
     )
 )
+DEEP = 100_000
+LONG = Limits(
+    max_value_bytes=1 << 20,
+    content_types=frozenset({"text/plain"}),
+    default_content_type="text/plain",
+    max_skew_ms=1_000,
+)
+REQUESTS = RequestLimits(modalities={IMAGE: LONG, TEXT: LONG}, max_value_bytes=1 << 20, max_skew_ms=1_000)
+READERS: dict[str, Callable[[bytes], object]] = {
+    "decision": lambda value: decode_decision(raw(value)),
+    "template": lambda value: decode_template(b"ann/1", value, Source(topic="g", partition=0, offset=1)),
+    "enrolment": lambda value: decode_request(raw(value, key=b"ann/1"), REQUESTS),
+    "answer": lambda value: decode_result(raw(value)),
+    "embedding": lambda value: read_embedding(value, contract_id=ContractId("c"), dimension=2),
+}
+READ = (DecisionRecord, Enrolled, EnrolmentRequest, EnrolmentResult, Feature)
+RELEASED = Path(__file__).parents[1] / "golden" / "wire"
+CORPUS = {path.name: path.read_bytes() for path in (Path(__file__).parent / "corpus").iterdir()} | {
+    path.name: path.read_bytes().partition(b"\n\n")[2] for path in RELEASED.iterdir()
+}
+"""Values that others may write: every record that was released, and what parsers have stumbled over."""
 
 
 @st.composite
@@ -114,3 +144,41 @@ def test_a_damaged_dead_letter_is_read_or_refused(data: st.DataObject, error: st
     sent = encode_dead_letter(raw(), reason=Reason.EMPTY, stage=Stage.CODEC, error=error)
     headers = [(name, data.draw(damaged(value))) for name, value in sent.headers]
     assert isinstance(decode_dead_letter(raw(headers=headers)), DeadLetter | Rejected)
+
+
+def assert_answers(reader: str, value: bytes) -> None:
+    found = READERS[reader](value)
+    if isinstance(found, Rejected | Unusable):
+        assert found.reason in set(Reason)
+        assert len(found.detail) <= MAX_DETAIL_CHARS
+        return
+    assert isinstance(found, READ)
+    if isinstance(found, EnrolmentRequest):
+        sent = encode_request(found)
+        assert decode_request(raw(sent.value, key=sent.key, headers=sent.headers), REQUESTS) == found
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", sorted(CORPUS))
+def test_every_reader_answers_to_every_value_of_the_corpus(reader: str, name: str) -> None:
+    """Also to those of other topics: a producer may take the wrong one."""
+    assert_answers(reader, CORPUS[name])
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(data=st.data())
+def test_every_reader_answers_to_a_damaged_value_of_the_corpus(reader: str, data: st.DataObject) -> None:
+    """Damaged up to three times, so that what one reader knows is met with what it does not."""
+    value = data.draw(st.sampled_from(sorted(CORPUS)).map(CORPUS.__getitem__))
+    for _ in range(data.draw(st.integers(1, 3))):
+        value = data.draw(damaged(value))
+    assert_answers(reader, value)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_json_nested_without_end_is_refused(reader: str, opens: bytes, closes: bytes) -> None:
+    """Neither a crash of the interpreter nor an exception: a reason."""
+    found = READERS[reader](opens * DEEP + b"1" + closes * DEEP)
+    assert isinstance(found, Rejected | Unusable)
+    assert found.reason in set(Reason)

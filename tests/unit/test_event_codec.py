@@ -269,3 +269,9 @@ def test_rfc3339_times_are_read_to_the_millisecond(text: str, time_ms: int) -> N
 def test_times_are_written_as_they_are_read(time_ms: int) -> None:
     """Writing and reading a time are inverse."""
     assert parse_rfc3339_ms(rfc3339(time_ms)) == time_ms
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999-00:01", "0001-01-01T00:00:00+00:01"])
+def test_a_time_that_its_offset_leads_out_of_the_calendar_is_none(text: str) -> None:
+    """It could be read, and never written again."""
+    assert parse_rfc3339_ms(text) is None
