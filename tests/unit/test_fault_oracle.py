@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from faultlab.lab import Report, longest_gaps_s
 from faultlab.plan import ORDINARY, Kind, Shape, plan
 from faultlab.reference import Logged, Outcomes, Place, outcomes
 from faultlab.verdict import Verdict, repeated, verdict
@@ -256,3 +257,40 @@ def test_a_plan_is_a_pure_function_of_its_seed_and_holds_every_kind() -> None:
 def test_every_crash_point_is_a_method_that_the_service_has() -> None:
     """A renamed method would make a scenario that harms nothing."""
     assert all(callable(getattr(point.part, point.method, None)) for point in CRASH_POINTS.values())
+
+
+def test_the_longest_gap_is_that_of_one_partition() -> None:
+    """What another partition says meanwhile fills none, in whatever order all that was read."""
+    said = [(0, 1_000), (1, 2_500), (0, 5_000), (1, 2_000), (0, 2_000), (2, 9_000)]
+    assert list(longest_gaps_s(said)) == [3.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "within_s", "fine"),
+    [((3.0, 20.0), 20.0, True), ((3.0, 20.1), 20.0, False), ((3.0, 99.0), None, True)],
+)
+def test_a_gap_beyond_its_bound_is_not_right(
+    gaps_s: tuple[float, ...], within_s: float | None, fine: bool
+) -> None:
+    """Where a scenario bounds it, in any partition; though nothing is lost."""
+    report = Report(
+        scenario="s",
+        seed=1,
+        events=1,
+        undetermined=0,
+        decisions=1,
+        dead_letters=0,
+        repeated=0,
+        uncommitted=0,
+        verdict=verdict(RIGHT, DECISIONS, LETTERS),
+        forgives=frozenset(),
+        sabotaged=False,
+        deaths=(),
+        silences_s=(),
+        gaps_s=gaps_s,
+        gap_within_s=within_s,
+        peak_rss_mb=0,
+        seconds=1.0,
+        notes=(),
+    )
+    assert report.right is fine
