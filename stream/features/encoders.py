@@ -19,10 +19,14 @@ from stream.features.detectors import (
     detector_points,
 )
 from stream.features.errors import ModelError
-from stream.features.faces import Face, align
+from stream.features.faces import Face, align, by_prominence, relit
 from stream.features.graphs import up_to, with_any_input_size, without_prelu
 from stream.features.models import Pack, load_files
 from stream.features.networks import Backend, BgrImage, FloatArray, Network, load_network, to_blob
+
+RELIT_SIDES_PX = (160,)
+"""Shrunk so far, noise averages out: as many portraits are found as with 320 pixels, at a quarter of the
+cost, and less where nobody is. Small faces in large dark photos stay unseen."""
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -37,6 +41,8 @@ class FaceEncoder:
     """Image to faces, and face to embedding. Safe to use from several threads."""
 
     detect: Detector
+    detect_relit: Detector
+    """For the second look at a dark photo."""
     landmark: Landmarker
     network: Network
     mean: tuple[float, ...]
@@ -46,6 +52,16 @@ class FaceEncoder:
     dimension: int
     mirror: bool = False
     """Whether a face and its mirror image are embedded and averaged, at the price of a second run."""
+
+    def find(self, image: BgrImage) -> tuple[list[Face], BgrImage]:
+        """The faces, the one that is meant first, and the pixels to embed them from.
+
+        A dark photo that shows none is looked at once more, `relit`. A photo that shows one is never touched.
+        """
+        faces = by_prominence(self.detect(image), image)
+        if faces or (light := relit(image)) is None:
+            return faces, image
+        return by_prominence(self.detect_relit(light), light), light
 
     def embed(self, image: BgrImage, face: Face) -> FloatArray | None:
         """(D,) float32, its norm as the network gives it; None where the face has no pixels in the image."""
@@ -95,12 +111,13 @@ def assemble(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEn
 
 def _faceplugin(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:
     heads = with_any_input_size(up_to(files["fr_detect.onnx"], SLIM_OUTPUTS))
-    detector = load_network(heads, tuple(SLIM_OUTPUTS), backend)
+    detector = SlimDetector(network=load_network(heads, tuple(SLIM_OUTPUTS), backend))
     landmarker = load_network(files["fr_landmark.onnx"], ("output",), backend)
     # Only ONNX Runtime's PReLU is slow.
     rewrite = without_prelu if backend is Backend.ONNXRUNTIME else bytes
     return FaceEncoder(
-        detect=SlimDetector(network=detector),
+        detect=detector,
+        detect_relit=replace(detector, sides_px=RELIT_SIDES_PX),
         landmark=GreyLandmarker(network=landmarker),
         network=load_network(rewrite(files["fr_feature.onnx"]), ("output",), backend),
         mean=(127.0,) * 3,
@@ -116,8 +133,10 @@ def _yunet(files: Mapping[str, bytes], backend: Backend) -> YuNetDetector:
 
 
 def _mobilefacenet(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:
+    detector = _yunet(files, backend)
     return FaceEncoder(
-        detect=_yunet(files, backend),
+        detect=detector,
+        detect_relit=replace(detector, sides_px=RELIT_SIDES_PX),
         landmark=detector_points,
         network=load_network(files["mobilefacenet_foamliu.onnx"], ("output0",), backend),
         mean=IMAGENET_MEAN,
@@ -128,9 +147,11 @@ def _mobilefacenet(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> 
 
 
 def _opencv_zoo(pack: Pack, files: Mapping[str, bytes], backend: Backend) -> FaceEncoder:
+    detector = _yunet(files, backend)
     # As `cv2.FaceRecognizerSF` does it: RGB in 0..255 without mean or scale, output `fc1`.
     return FaceEncoder(
-        detect=_yunet(files, backend),
+        detect=detector,
+        detect_relit=replace(detector, sides_px=RELIT_SIDES_PX),
         landmark=detector_points,
         network=load_network(files["face_recognition_sface_2021dec.onnx"], ("fc1",), backend),
         mean=(0.0,) * 3,

@@ -22,6 +22,12 @@ RIVAL_PROMINENCE = 0.5
 """A second face of this share of the first one's prominence makes it unclear whose photo it is."""
 
 
+DARK_PEAK = 128
+"""Grey levels: a photo whose brightest parts stay under it is dark."""
+_PEAK_QUANTILE = 0.995
+_NOISE_SIGMA_PX = 1.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
     """One detected face, in pixels of the image it was found in."""
@@ -91,3 +97,18 @@ def align(image: BgrImage, points: FloatArray) -> BgrImage:
         transform = similarity_transform(points * shrink, ARCFACE_POINTS)
     crop: BgrImage = cv2.warpAffine(image, transform, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)
     return crop
+
+
+def relit(image: BgrImage) -> BgrImage | None:
+    """A dark photo without the sensor's noise and at full brightness; None where the photo is not dark.
+
+    Light and noise are raised together, so the noise is smoothed first.
+    """
+    # Of averages: a hot pixel is no light, and a large photo costs no more.
+    averages = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    peak = max(1.0, float(np.quantile(averages, _PEAK_QUANTILE)))
+    if peak >= DARK_PEAK:
+        return None
+    smooth = cv2.GaussianBlur(image, (0, 0), _NOISE_SIGMA_PX)
+    light: BgrImage = cv2.convertScaleAbs(smooth, alpha=255 / peak)
+    return light

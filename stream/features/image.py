@@ -10,7 +10,7 @@ from stream.features.embedding import read_embedding
 from stream.features.encoders import FaceEncoder
 from stream.features.errors import FeatureError
 from stream.features.extractor import EMBEDDING_CONTENT_TYPE, Unusable
-from stream.features.faces import by_prominence, has_rival
+from stream.features.faces import has_rival
 from stream.features.guards import (
     CONTENT_TYPES,
     UNDECLARED,
@@ -84,7 +84,7 @@ class ImageExtractor:
         return self._feature(image)
 
     def _feature(self, image: BgrImage) -> Feature | Unusable:
-        faces = by_prominence(self.encoder.detect(image), image)
+        faces, image = self.encoder.find(image)
         if not faces:
             height, width = image.shape[:2]
             return Unusable(reason=Reason.NO_FACE, detail=f"no face in {width} x {height} pixels")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from stream.demo.people import Photo
-from stream.evaluation.degrade import Box
+from stream.evaluation.degrade import Box, Degradation, Strength, degrade
 from stream.evaluation.scenes import in_scene
 from stream.features.cv import cv2
 from stream.features.detectors import SlimDetector, YuNetDetector
 from stream.features.encoders import FaceEncoder, load_encoder
-from stream.features.faces import Face
+from stream.features.faces import Face, relit
 from stream.features.models import load_files, pack_folder, pack_named
 from stream.features.networks import Backend, BgrImage, load_network, to_blob
 from stream.local.model_pull import pull
@@ -75,6 +75,52 @@ def test_a_finer_search_is_made_only_where_a_coarse_one_finds_nothing(
     assert isinstance(encoder.detect, SlimDetector | YuNetDetector)
     first_only = replace(encoder.detect, sides_px=encoder.detect.sides_px[:1])
     assert [repr(f) for f in encoder.detect(image)] == [repr(f) for f in first_only(image)]
+
+
+def test_a_face_in_the_dark_is_found_where_it_is(encoder: FaceEncoder, photos: Sequence[Photo]) -> None:
+    """An eighth of the light and the sensor's noise hide it from the first look alone."""
+    hits = 0
+    for seed, photo in enumerate(photos[:DIFFERENT_PHOTOS]):
+        image = pixels(photo)
+        truth = encoder.detect(image)[0]
+        dark = degrade(image, Degradation.DARK, strength=Strength.MEDIUM, seed=seed)
+        faces, pixels_of_it = encoder.find(dark)
+        assert pixels_of_it.shape == dark.shape
+        box = Box(left=truth.left, top=truth.top, width=truth.width, height=truth.height)
+        hits += bool(faces) and overlap(faces[0], box) > 0.4
+    assert hits >= DIFFERENT_PHOTOS - 1
+
+
+def test_a_photo_that_shows_a_face_is_not_touched(encoder: FaceEncoder, photos: Sequence[Photo]) -> None:
+    """Its faces and its pixels are those of the first look, so its vector cannot move."""
+    for seed, photo in enumerate(photos[:DIFFERENT_PHOTOS]):
+        for strength in (None, Strength.LIGHT):
+            image = pixels(photo)
+            if strength is not None:
+                image = degrade(image, Degradation.DARK, strength=strength, seed=seed)
+            if first := encoder.detect(image):
+                faces, same = encoder.find(image)
+                assert same is image
+                assert sorted(map(repr, faces)) == sorted(map(repr, first))
+
+
+@pytest.mark.parametrize("level", [0, 1, 40, 200])
+@pytest.mark.parametrize("size", [(1080, 1920), (64, 48)])
+def test_nobody_appears_in_darkness(encoder: FaceEncoder, size: tuple[int, int], level: int) -> None:
+    """Neither the noise of a covered lens nor an even wall becomes a face when it is raised."""
+    noise = np.random.default_rng(level).normal(level, 3, (*size, 3))
+    assert encoder.find(np.clip(noise, 0, 255).astype(np.uint8))[0] == []
+
+
+def test_only_dark_photos_are_relit(photos: Sequence[Photo]) -> None:
+    """To full brightness; a hot pixel does not make a dark photo a bright one."""
+    image = pixels(photos[0])
+    assert relit(image) is None
+    dark = degrade(image, Degradation.DARK, strength=Strength.MEDIUM, seed=0)
+    dark[5, 5] = 255
+    light = relit(dark)
+    assert light is not None
+    assert np.quantile(light, 0.995) > 200
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (64, 48)])
