@@ -10,6 +10,7 @@ from index.explanation import anybody, would_suffice
 from index.fusion import score
 from index.policy import Policy
 from index.records import (
+    Agreement,
     Basis,
     Candidate,
     Explanation,
@@ -189,5 +190,8 @@ def _explained(
         if rival is None
         else Rival(identity_id=rival.identity_id, lead=about.score - rival.score, needed=judge.policy.margin),
         against=found.against,
+        agreement=None
+        if found.against is None or judge.policy.conflict_below is None
+        else Agreement(llr=about.agreement[found.against], needed=judge.policy.conflict_below),
         would_suffice=tuple(would_suffice(judge.policy, mask, about, others, judge.match_of)),
     )

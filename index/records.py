@@ -152,6 +152,16 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How little one modality is of the identity that another finds."""
+
+    llr: float
+    """In nats: see `index.agreement`."""
+    needed: float
+    """The least that is no conflict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sufficient:
     """One sample that would have made the decision a match, everybody else's score as it was."""
 
@@ -177,6 +187,8 @@ class Explanation:
     """Of an ambiguous decision."""
     against: Modality | None = None
     """Of a conflict: what speaks against the identity that the primary modality finds."""
+    agreement: Agreement | None = None
+    """Of a conflict: how clearly it does."""
     would_suffice: tuple[Sufficient, ...] = ()
     """Any one of them; none where no single sample does."""
 

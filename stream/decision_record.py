@@ -214,7 +214,7 @@ def _threshold(threshold: Threshold) -> dict[str, object]:
 
 
 def _explanation(explanation: Explanation) -> dict[str, object]:
-    rival = explanation.rival
+    rival, agreement = explanation.rival, explanation.agreement
     return {
         "identity_id": explanation.identity_id,
         "short_by": _optional(explanation.short_by),
@@ -230,6 +230,9 @@ def _explanation(explanation: Explanation) -> dict[str, object]:
             "needed": number(rival.needed),
         },
         "against": explanation.against,
+        "agreement": None
+        if agreement is None
+        else {"llr": number(agreement.llr), "needed": number(agreement.needed)},
         "would_suffice": [
             {
                 "modality": sample.modality,

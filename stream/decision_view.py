@@ -62,6 +62,13 @@ class RivalPart(_Part):
     needed: float
 
 
+class AgreementPart(_Part):
+    """How little what speaks against the identity is of it."""
+
+    llr: float
+    needed: float
+
+
 class SufficientPart(_Part):
     """One sample that would have made a match of it."""
 
@@ -79,6 +86,7 @@ class ExplanationPart(_Part):
     weak: tuple[WeakPart, ...]
     rival: RivalPart | None
     against: str | None
+    agreement: AgreementPart | None = None
     would_suffice: tuple[SufficientPart, ...]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from index.records import (
     IMAGE,
     TEXT,
+    Agreement,
     Candidate,
     ContractId,
     Explanation,
@@ -177,6 +178,7 @@ def decision(
             weak=(Weak(modality=IMAGE, quality=1.25, floor=1.97),),
             rival=Rival(identity_id=IdentityId("bob"), lead=0.25, needed=1.0986),
             against=TEXT,
+            agreement=Agreement(llr=-2.5, needed=-1.25),
             would_suffice=(Sufficient(modality=IMAGE, similarity=0.47, was=None, quality=1.97),),
         ),
     )

@@ -99,7 +99,9 @@ def why_no_match(decision: DecisionRecord) -> Iterator[str]:
         ahead = f"{explained.identity_id} leads {explained.rival.identity_id} by {explained.rival.lead:.2f}"
         yield f"{ahead}, {explained.rival.needed:.2f} needed"
     if explained.against is not None:
-        yield f"{explained.against} speaks against {explained.identity_id}"
+        told = explained.agreement
+        by = "" if told is None else f", LLR {told.llr:.2f}, {told.needed:.2f} needed"
+        yield f"{explained.against} speaks against {explained.identity_id}{by}"
     for weak in explained.weak:
         yield f"{weak.modality} quality {weak.quality:.2f} under {weak.floor:.2f}"
     if explained.would_suffice:

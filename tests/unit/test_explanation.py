@@ -11,7 +11,18 @@ from index.calibration import thresholds_for
 from index.decision import decide
 from index.exact import ExactGallery
 from index.policy import Policy
-from index.records import IMAGE, TEXT, Explanation, Feature, Modality, Outcome, Rival, Verdict, Weak
+from index.records import (
+    IMAGE,
+    TEXT,
+    Agreement,
+    Explanation,
+    Feature,
+    Modality,
+    Outcome,
+    Rival,
+    Verdict,
+    Weak,
+)
 from stream.cli.tail import line_of, why_no_match
 from stream.decision_record import decision_value, decode_decision
 from stream.decision_view import DecisionRecord
@@ -157,7 +168,9 @@ def test_a_rival_a_contradiction_and_a_weak_sample_are_named_in_numbers() -> Non
     """Each in the field that is its own."""
     rival = explained({IMAGE: towards(IMAGE, 0.6, 0.59)}).rival
     assert rival == Rival(identity_id="bob", lead=pytest.approx(0.2, abs=1e-5), needed=POLICY.margin)  # type: ignore[arg-type]  # a NewType
-    assert explained({IMAGE: towards(IMAGE, 0.6), TEXT: towards(TEXT, -0.5)}).against == TEXT
+    contradicted = explained({IMAGE: towards(IMAGE, 0.6), TEXT: towards(TEXT, -0.5)})
+    assert contradicted.against == TEXT
+    assert contradicted.agreement == Agreement(llr=pytest.approx(-5.0, abs=1e-4), needed=-3.0)
     weak = explained({IMAGE: towards(IMAGE, 0.9, quality=1.5), TEXT: towards(TEXT, 0.3)}).weak
     assert weak == (Weak(modality=IMAGE, quality=1.5, floor=FLOOR),)
 
@@ -268,7 +281,7 @@ def shown(verdict: Verdict) -> DecisionRecord:
             {IMAGE: towards(IMAGE, 0.6), TEXT: towards(TEXT, -0.5)},
             [
                 "modalities_contradict",
-                "text speaks against ann",
+                "text speaks against ann, LLR -5.00, -3.00 needed",
                 "would match ann by text similarity -0.16, was -0.50",
             ],
         ),
