@@ -6,6 +6,7 @@ every modality, as the last one listed; since the score is monotone, its value t
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,15 @@ from index.policy import Policy
 from index.ranking import Scored
 from index.records import Mask, Modality, Vector
 from index.roll import Change, Identity
-from index.slab import Ints, Slab
-from index.vectors import coarse_similarity, similarity, similarity_error
+from index.slab import Ints, Slab, half_error
+from index.vectors import similarity
 
 Doubles = npt.NDArray[np.float64]
 
 _FIRST_DEPTH = 256
 """Rows listed per modality at first. A scan costs as much for 5 as for 256: a second one should be rare."""
+_FIRST_DEPTH_ALONE = 32
+"""The same for a probe of one modality, whose order nothing but rounding can change."""
 _GROWTH = 4
 
 
@@ -33,7 +36,7 @@ class FaissGallery(BaseGallery):
         super().__init__(policy)
         self._slabs: dict[Modality, Slab] = {}
         self._slots: dict[str, int] = {}
-        self._identities: list[Identity | None] = []
+        self._identities: dict[int, Identity] = {}
         """By slot."""
         self._free: list[int] = []
 
@@ -46,9 +49,7 @@ class FaissGallery(BaseGallery):
     def _put(self, identity: Identity) -> None:
         slot = self._slots.get(identity.identity_id)
         if slot is None:
-            slot = self._free.pop() if self._free else len(self._identities)
-            if slot == len(self._identities):
-                self._identities.append(None)
+            slot = self._free.pop() if self._free else len(self._slots)
             self._slots[identity.identity_id] = slot
         self._identities[slot] = identity
         for modality in (*self._roll.policy.modalities, *self._roll.policy.crossings):
@@ -56,11 +57,13 @@ class FaissGallery(BaseGallery):
             if mean is None:
                 self._vacate(modality, slot)
             else:
-                self._slabs.setdefault(modality, Slab(mean.size)).put(slot, mean)
+                if modality not in self._slabs:
+                    self._slabs[modality] = Slab(mean.size)
+                self._slabs[modality].put(slot, mean)
 
     def _drop(self, identity: Identity) -> None:
         slot = self._slots.pop(identity.identity_id)
-        self._identities[slot] = None
+        del self._identities[slot]
         self._free.append(slot)
         for modality in identity.means:
             self._vacate(modality, slot)
@@ -74,16 +77,17 @@ class FaissGallery(BaseGallery):
     def _find(self, probe: Mapping[Modality, Vector], k: int) -> Iterator[Scored]:
         lists: dict[Modality, Ints] = {}
         ceiling = dict.fromkeys(probe, 1.0)  # no cosine of those who are in no list yet is greater
-        for modality, depth in _listings(probe, max(_FIRST_DEPTH, k)):
+        first = _FIRST_DEPTH if len(probe) > 1 else _FIRST_DEPTH_ALONE
+        for modality, depth in _listings(probe, max(first, 2 * k)):
             if modality not in ceiling:
                 continue
             slab = self._slabs[modality]
             lists[modality], cosines = slab.nearest(probe[modality], depth)
             if depth < len(slab):
-                ceiling[modality] = float(cosines[-1]) + similarity_error(slab.dimension)
+                ceiling[modality] = float(cosines.min()) + half_error(slab.dimension)
             else:
                 del ceiling[modality]  # everybody who has it is in the list
-            seen = np.unique(np.concatenate(list(lists.values())))
+            seen = reduce(np.union1d, lists.values())
             low, high = self._score_within(probe, seen)
             kth = _kth_best(low, k)
             if all(bound(self._roll.policy, mask, ceiling) < kth for mask in self._unseen(probe, ceiling)):
@@ -107,12 +111,11 @@ class FaissGallery(BaseGallery):
                 yield mask, positions
 
     def _score_within(self, probe: Mapping[Modality, Vector], slots: Ints) -> tuple[Doubles, Doubles]:
-        """For each slot two scores with the true one between them, from float32 cosines and their error."""
+        """For each slot two scores with the true one between them, from the slabs' cosines."""
         low, high = np.empty(len(slots)), np.empty(len(slots))
         for mask, at in self._by_mask(probe, slots):
-            rows = {m: self._slabs[m].vectors(slots[at]) for m in mask}
-            cosines = {m: coarse_similarity(rows[m], probe[m]).astype(np.float64) for m in mask}
-            error = {m: similarity_error(self._slabs[m].dimension) for m in mask}
+            cosines = {m: self._slabs[m].cosines(probe[m], slots[at]).astype(np.float64) for m in mask}
+            error = {m: half_error(self._slabs[m].dimension) for m in mask}
             near, reach = score(self._roll.policy, mask, cosines), spread(self._roll.policy, mask, error)
             low[at], high[at] = near - reach, near + reach
         return low, high
@@ -123,16 +126,16 @@ class FaissGallery(BaseGallery):
         cosines = {modality: np.full(len(slots), np.nan) for modality in probe}
         for mask, at in self._by_mask(probe, slots):
             for modality in mask:
-                cosines[modality][at] = similarity(self._slabs[modality].vectors(slots[at]), probe[modality])
+                means = np.stack([self._identities[slot].means[modality] for slot in slots[at].tolist()])
+                cosines[modality][at] = similarity(means, probe[modality])
             scores[at] = score(self._roll.policy, mask, {m: cosines[m][at] for m in mask})
         for best in np.flatnonzero(scores >= _kth_best(scores, k)):
-            identity = self._identities[slots[best]]
-            if identity is not None:
-                yield Scored(
-                    identity=identity,
-                    score=float(scores[best]),
-                    similarity={m: float(cosines[m][best]) for m in probe if m in identity.means},
-                )
+            identity = self._identities[int(slots[best])]
+            yield Scored(
+                identity=identity,
+                score=float(scores[best]),
+                similarity={m: float(cosines[m][best]) for m in probe if m in identity.means},
+            )
 
 
 def _listings(modalities: Iterable[Modality], depth: int) -> Iterator[tuple[Modality, int]]:

@@ -14,6 +14,8 @@ from index.exact import ExactGallery
 from index.faiss_gallery import FaissGallery
 from index.policy import Policy
 from index.records import IMAGE, TEXT, Feature, IdentityId, Modality, SearchResult, Template, TemplateId
+from index.slab import Slab, half_error
+from index.vectors import similarity, unit
 from tests.factories import AUDIO, crossed, feature, features, mask_rows, modality_rows, policy, template
 
 
@@ -110,6 +112,38 @@ def test_ties_are_ordered_by_identity_however_they_were_enrolled() -> None:
     found = both.agree(features(image=[1, 2, 2], text=[0, 1]), k=4)
     assert [c.identity_id for c in found.candidates] == ["p0000", "p0001", "p0002", "p0003"]
     assert len({c.score for c in found.candidates}) == 1
+
+
+@pytest.mark.parametrize("dimension", [3, 16, 129])
+def test_look_alikes_closer_than_float16_can_tell_are_told_apart(dimension: int) -> None:
+    """More of them than the first list holds: what is scanned cannot order them, the float32 means can."""
+    rng = np.random.default_rng(dimension)
+    both, someone = Both(policy()), rng.standard_normal(dimension)
+    for i in range(600):
+        both.enrol(template(f"p{i:04}", image=someone + 1e-5 * rng.standard_normal(dimension), text=[1, 0]))
+    probe = someone + 0.5 * rng.standard_normal(dimension)
+    for k in (1, 5):
+        both.agree(features(image=probe), k)
+        both.agree(features(image=probe, text=[0, 1]), k)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 15, 16, 17, 128, 512])
+@pytest.mark.parametrize("decay", [0.0, 0.5, 3.0])
+def test_no_cosine_of_a_slab_is_off_by_more_than_it_says(dimension: int, decay: float) -> None:
+    """Steep spectra have components that are subnormal in float16, or nothing at all."""
+    rng = np.random.default_rng(dimension)
+    rows = unit(rng.standard_normal((300, dimension)) * np.arange(1, dimension + 1) ** -decay)
+    slab = Slab(dimension)
+    for slot, row in enumerate(rows):
+        slab.put(slot, row)
+    for probe in (rows[0], unit(np.sign(rows[1])), rows[2]):
+        slots = rng.permutation(300)[:50]
+        assert np.max(np.abs(slab.cosines(probe, slots) - similarity(rows[slots], probe))) <= half_error(
+            dimension
+        )
+        near, cosines = slab.nearest(probe, 300)
+        assert sorted(near) == list(range(300))
+        assert np.max(np.abs(cosines - similarity(rows[near], probe))) <= half_error(dimension)
 
 
 def test_an_empty_gallery_has_no_candidates() -> None:

@@ -169,4 +169,4 @@ def test_withdrawn_vectors_do_not_linger_in_memory() -> None:
         gallery.enrol(template(name, image=[1, 2]))
     gallery.withdraw(IdentityId("ann"))
     slab = gallery._slabs[IMAGE]
-    assert not slab._vectors[len(slab) : 3].any()
+    assert not slab._codes[len(slab) :].any()
