@@ -52,8 +52,7 @@ class Fitted:
 
 def fit_policy(
     clean: Sequence[Labelled],
-    worn: Sequence[Labelled],
-    spoilt: Sequence[Labelled],
+    degraded: Sequence[Labelled],
     *,
     policy_id: str,
     contracts: Mapping[Modality, ContractId],
@@ -67,9 +66,7 @@ def fit_policy(
 
     Args:
         clean: Photos with descriptions where there are any.
-        worn: The same photos a little worse, as probes will be: with the clean ones they set what a score
-            promises.
-        spoilt: The same photos past use: they show the quality floor.
+        degraded: The same photos made worse, some past use: they show the quality floor.
         policy_id: Of the policy.
         contracts: What made the vectors.
         target_fpir: For the fallback thresholds.
@@ -104,15 +101,15 @@ def fit_policy(
     described = having(clean, IMAGE, TEXT)
     if len(set(names(described)[mated_pairs(described, described)[0].any(axis=1)])) >= FEWEST_IDENTITIES:
         policy, across = _with_text(policy, described, contracts[TEXT], rng)
-    floor = _floor(policy, [*clean, *worn, *spoilt], faces)
+    floor = _floor(policy, [*clean, *degraded], faces)
     policy = replace(policy, rows=(replace(policy.rows[0], quality_floor=floor), *policy.rows[1:]))
     policy = with_tails(_enrolled(policy, clean).contents())
-    policy = _with_odds(policy, clean, worn, rng)
+    policy = _with_odds(policy, clean, rng)
     return Fitted(
         policy=policy,
         identities=len(set(names(clean))),
         photos=len(faces),
-        degraded=len(having([*worn, *spoilt], IMAGE)),
+        degraded=len(having(degraded, IMAGE)),
         mated_pairs=int(same.sum()) // 2,
         auc_across=None if across is None else _auc(across.mated, across.non_mated),
         conflict_found=None if across is None else across.found,
@@ -191,27 +188,29 @@ def _enrolled(policy: Policy, samples: Sequence[Labelled]) -> FaissGallery:
     return gallery
 
 
-def _with_odds(
-    policy: Policy, clean: Sequence[Labelled], worn: Sequence[Labelled], rng: np.random.Generator
-) -> Policy:
-    """The policy that knows how often it is right: by faces, and by what only ranks."""
-    gallery: dict[str, Labelled] = {}
-    for sample in having(clean, *policy.modalities):
-        gallery.setdefault(sample.identity_id, sample)
-    enrolled = list(gallery.values())
-    held = {sample.photo for sample in enrolled}
-    probes = [p for p in [*clean, *worn] if p.photo not in held and p.identity_id in gallery]
+def _with_odds(policy: Policy, clean: Sequence[Labelled], rng: np.random.Generator) -> Policy:
+    """The policy that knows how often it is right: by faces, and by what only ranks.
+
+    Each person is enrolled by the last photo and then by the first; every photo is searched in both
+    galleries, one that is enrolled itself as a stranger's.
+    """
+    complete = having(clean, *policy.modalities)
+    ends = ({s.identity_id: s for s in order} for order in (complete, complete[::-1]))
+    enrolled = [[gallery[name] for name in sorted(gallery)] for gallery in ends]
     decisive: list[tuple[Doubles, Names]] = []
     ranking: list[tuple[Doubles, Names]] = []
     for mask in policy.probe_masks:
-        searched = [p for p in having(probes, *mask) if mask <= policy.usable(p.features).keys()]
-        cosines = {m: _cosines(_placed(policy, searched, m), _placed(policy, enrolled, m)) for m in mask}
+        probes = [p for p in having(clean, *mask) if mask <= policy.usable(p.features).keys()]
         kind = decisive if policy.masks[mask].may_match else ranking
-        kind.append((score(policy, mask, cosines).astype(np.float64), names(searched)))
-    odds = fit_probability(decisive, names(enrolled), rng)
+        for gallery in enrolled:
+            cosines = {m: _cosines(_placed(policy, probes, m), _placed(policy, gallery, m)) for m in mask}
+            mated, non_mated = mated_pairs(probes, gallery)
+            scores = np.where(mated | non_mated, score(policy, mask, cosines).astype(np.float64), -np.inf)
+            kind.append((scores, names(probes)))
+    odds = fit_probability(decisive, names(enrolled[0]), rng)
     if not ranking:
         return replace(policy, probability=odds)
-    weak = fit_probability(ranking, names(enrolled), rng)
+    weak = fit_probability(ranking, names(enrolled[0]), rng)
     masks = {
         mask: row if row.may_match else replace(row, probability=weak) for mask, row in policy.masks.items()
     }

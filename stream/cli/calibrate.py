@@ -68,7 +68,7 @@ def calibrate(
         photos = _enrolled(read_people(path))
         extractors = extractors_of(settings)
         with step_bars() as tell:
-            clean, worn, spoilt = (
+            clean, *copies = (
                 _labelled(
                     extract_all(
                         [(photo.identity_id, photo.photo) for photo in photos],
@@ -85,8 +85,7 @@ def calibrate(
             tell("constants", 0, 1)
             fitted = fit_policy(
                 clean,
-                worn,
-                spoilt,
+                [copy for copied in copies for copy in copied],
                 policy_id=settings.pack,
                 contracts={modality: extractor.contract_id for modality, extractor in extractors.items()},
                 target_fpir=settings.target_fpir or DEFAULT_TARGET_FPIR,

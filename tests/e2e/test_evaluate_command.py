@@ -1,6 +1,5 @@
 """`sightline evaluate` on rendered people: its files, its page, its comparison, and the same bytes twice."""
 
-import csv
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,29 +9,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stream.cli.main import app
-from stream.demo.people import Person, Photo
 from stream.demo.rendered import RenderPlan, render_people
+from tests.e2e.labelled_folder import write_manifest
 
 PLOTS = {"calibration.png", "cmc.png", "conditions.png", "det.png", "realised_fpir.png", "scores.png"}
 COMMAND = ("evaluate", "--quick", "--conditions", "clean,covered:strong", "--seed", "7")
-
-
-def write_manifest(folder: Path, persons: tuple[Person, ...]) -> None:
-    """People as a folder with a manifest."""
-    rows = []
-
-    def keep(person: Person, photo: Photo, role: str) -> None:
-        path = folder / f"{photo.name.replace('/', '-')}.jpg"
-        path.write_bytes(photo.read())
-        rows.append([path.name, person.identity_id, role, photo.caption])
-
-    for person in persons:
-        for photo in person.enrolled:
-            keep(person, photo, "enrol")
-        for photo in person.probes:
-            keep(person, photo, "stranger" if person.is_stranger else "probe")
-    with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([["file", "identity", "role", "caption"], *rows])
 
 
 @pytest.fixture(scope="module")
