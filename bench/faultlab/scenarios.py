@@ -67,6 +67,18 @@ def _crash_while_enrolling(lab: Lab) -> None:
     lab.enrol(SHAPE.persons)
 
 
+def _to_crash_when_revoked(lab: Lab) -> None:
+    one_ready_worker(lab, SHAPE, orders=[{"crash": {"point": "revoked", "nth": 1}}])
+
+
+def _another_worker_joins(lab: Lab) -> None:
+    lab.decided(40)
+    first = lab.workers["1"]
+    before = len(first.deaths)
+    lab.start_worker("2")
+    lab.wait(lambda: len(first.deaths) > before, "the first worker died as it gave partitions up", 60)
+
+
 def _kills(lab: Lab) -> None:
     for _ in range(KILLS):
         lab.decided(25)
@@ -118,9 +130,9 @@ def _rolling_upgrade(lab: Lab) -> None:
     lab.start_worker("2")
     lab.wait(lambda: lab.workers["2"].worker.get("/readyz")[0] == 200, "the second worker is ready", 60)
     for name in ("1", "2", "1", "2"):
-        lab.decided(100)
+        lab.decided(50)
         lab.restart_worker(name)
-    lab.decided(100)
+    lab.decided(50)
 
 
 def _zombie(lab: Lab) -> None:
@@ -247,6 +259,13 @@ _ALL = (
         prepare=_crash_while_enrolling,
     ),
     Scenario(
+        name="crash-revoked",
+        about="kill -9 of a worker that has to give partitions up to one that joins",
+        harm=_another_worker_joins,
+        shape=replace(SHAPE, visits=1_200),
+        prepare=_to_crash_when_revoked,
+    ),
+    Scenario(
         name="kill-static",
         about=f"kill -9, {KILLS} times; static membership, session of 20 s",
         harm=_kills,
@@ -302,7 +321,7 @@ _ALL = (
         name="rolling",
         about="two workers, each in turn stopped by SIGTERM and started anew, twice; session of 20 s",
         harm=_rolling_upgrade,
-        shape=LONG,
+        shape=replace(LONG, visits=3_000),
         settings={"session_timeout_s": DEFAULT_SESSION_S},
         gap_within_s=DEFAULT_SESSION_S,
     ),
