@@ -50,7 +50,7 @@ def test_an_end_of_subject_marker_closes_its_window_before_the_deadline(
     settings: Settings, start_worker: WorkerFactory
 ) -> None:
     """A window of a minute is over when its subject is: the decision covers the marker."""
-    worker = start_worker(window_ms=60_000)
+    worker = start_worker(window_ms=60_000, grace_ms=5_000)
     worker.wait_ready()
     time_ms = now_ms()
     published = publish(
