@@ -42,13 +42,20 @@ class Budget:
 
 
 class ExtractionPool:
-    """Runs the extractors on threads: OpenCV, onnxruntime and numpy release the GIL."""
+    """Runs the extractors on threads: OpenCV, onnxruntime and numpy release the GIL.
+
+    Each modality has its own: a text that waited behind a backlog of photos would keep its subject's
+    decision, and all decisions would then be made in one burst on one core when the photos are done.
+    """
 
     def __init__(
         self, extractors: Mapping[Modality, Extractor], *, threads: int, budget: Budget, observer: Observer
     ) -> None:
         self._extractors = extractors
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="extract")
+        self._pools = {
+            modality: ThreadPoolExecutor(threads, thread_name_prefix=f"extract-{modality}")
+            for modality in extractors
+        }
         self.budget = budget
         self._observer = observer
 
@@ -57,11 +64,12 @@ class ExtractionPool:
         try:
             with stage(self._observer, f"extract_{modality}"):
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._extractors[modality].extract, content_type, data
+                    self._pools[modality], self._extractors[modality].extract, content_type, data
                 )
         finally:
             self.budget.release(len(data))
 
     def close(self) -> None:
         """Lets running extractions finish and refuses new ones."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
