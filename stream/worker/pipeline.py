@@ -89,6 +89,8 @@ class Pipeline:
         self._held_back: set[tuple[str, int]] = set()
         self.progress = 0
         """Counts records handed over and done: with work waiting, one that stops counting is stalled."""
+        self.lag = 0
+        """Records the broker had at its last answer that had not been handed over at the last sweep."""
 
     async def assigned(self, partitions: Iterable[int]) -> None:
         """Takes partition numbers over: reads their output tails, and only then lets records through."""
@@ -156,19 +158,22 @@ class Pipeline:
 
     def sweep(self) -> None:
         """Moves the watermarks of silent topics on evidence, closes what they let close, paces the inputs."""
+        self.lag = 0
         for state in self._states.values():
             for topic, next_offset in state.next_offset.items():
                 asked_ms = self._evidence.asked_until_ms(topic, state.number, next_offset)
                 if asked_ms is not None:
                     state.clock.silent_until(topic, asked_ms)
             self._take(state, state.join.advance(state.clock.watermark_ms))
+            unread = self._unread(state)
+            self.lag += unread
             self._observer.observe(
                 PartitionMoved(
                     partition=state.number,
                     watermark_ms=state.clock.watermark_ms,
                     held_events=state.join.held_events,
                     held_subjects=state.join.held_subjects,
-                    unread_records=self._unread(state),
+                    unread_records=unread,
                     unacked_records=state.unacked,
                     oldest_append_ms=state.oldest_append_ms,
                 )
@@ -194,11 +199,6 @@ class Pipeline:
     def unacknowledged(self) -> int:
         """Records handed over that are not acknowledged yet."""
         return sum(state.unacked for state in self._states.values())
-
-    @property
-    def lag(self) -> int:
-        """Records the broker had at its last answer that have not been handed over yet."""
-        return sum(map(self._unread, self._states.values()))
 
     def _unread(self, state: PartitionState) -> int:
         return sum(
