@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.produce import ProduceRequest
 
 from stream.envelope import Outgoing
 from stream.worker.clients import producer_options
@@ -65,10 +67,25 @@ class Publisher:
     async def start(self) -> None:
         """Connects."""
         self._producer = AIOKafkaProducer(**producer_options(self._settings))
+        self._fence_requests(self._producer)
         await self._producer.start()
 
+    def _fence_requests(self, producer: AIOKafkaProducer) -> None:
+        """Puts the fence before the socket too: a batch made before a pause would be written after it.
+
+        The producer's sender then fails, and with it every delivery that is awaited.
+        """
+        send = producer.client.send
+
+        async def fenced(node_id: int, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest):
+                self._fence.check()
+            return await send(node_id, request, **options)
+
+        producer.client.send = fenced
+
     async def stop(self) -> None:
-        """Delivers what is under way and disconnects."""
+        """Delivers what is under way, where the fence lets it, and disconnects."""
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None

@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.errors import NotEnoughReplicasError
+from aiokafka.protocol.produce import ProduceRequest
 
 from stream.envelope import Outgoing
 from stream.worker import publisher
@@ -137,3 +139,19 @@ def test_a_fenced_worker_sends_nothing(clock: Clock) -> None:
         assert producer.sent == []
 
     asyncio.run(scene())
+
+
+async def _sent(*_: Any) -> str:
+    return "sent"
+
+
+def test_a_batch_made_before_a_pause_does_not_reach_the_socket_after_it(clock: Clock) -> None:
+    """The producer's own requests meet the fence as well; what writes nothing may go on."""
+    producer = SimpleNamespace(client=SimpleNamespace(send=_sent))
+    Publisher(Settings(), Fence(session_timeout_s=20.0))._fence_requests(producer)
+    batch = ProduceRequest(required_acks=-1, timeout=1, topics=[], transactional_id=None)
+    assert asyncio.run(producer.client.send(0, batch)) == "sent"
+    clock.now_s += 11
+    with pytest.raises(FencedError):
+        asyncio.run(producer.client.send(0, batch))
+    assert asyncio.run(producer.client.send(0, "a request for metadata")) == "sent"
